@@ -1,0 +1,18 @@
+# Compiler settings that every target of the project shares.
+add_library(dlhandoff_settings INTERFACE)
+target_include_directories(dlhandoff_settings INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(dlhandoff_settings INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-align -Wconversion
+    -Wsign-conversion -Wnull-dereference -Woverloaded-virtual -Wformat=2)
+if(DLHANDOFF_WERROR)
+    target_compile_options(dlhandoff_settings INTERFACE -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # -Wnull-dereference reports paths through libstdc++ that it invents itself under optimisation.
+    target_compile_options(dlhandoff_settings INTERFACE -Wno-null-dereference)
+endif()
+if(DLHANDOFF_SANITIZE)
+    target_compile_options(dlhandoff_settings INTERFACE -fsanitize=${DLHANDOFF_SANITIZE} -fno-omit-frame-pointer
+                                                       -fno-sanitize-recover=all)
+    target_link_options(dlhandoff_settings INTERFACE -fsanitize=${DLHANDOFF_SANITIZE})
+endif()

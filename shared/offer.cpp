@@ -1,0 +1,190 @@
+#include "shared/offer.hpp"
+
+#include "shared/wire.hpp"
+
+#include <array>
+#include <cstring>
+#include <limits>
+#include <new>
+
+namespace dlhandoff {
+
+/// The message: this, then files, pieces, texts, memory. All that is aligned to 8 comes first, so that the
+/// message can be read in place.
+struct offer::fixed {
+    static constexpr std::size_t text_count = 8;
+
+    message_header header;
+    std::uint64_t ticket_sequence;
+    std::uint32_t ticket_slot;
+    std::uint16_t status;
+    std::uint16_t file_count;
+    std::uint16_t piece_count;
+    std::uint16_t zero;
+    std::uint32_t memory_size;
+    std::array<std::uint16_t, text_count> text_sizes; ///< in the order of request_facts
+
+    [[nodiscard]] std::size_t files_at() const noexcept { return sizeof(fixed); }
+    [[nodiscard]] std::size_t pieces_at() const noexcept {
+        return files_at() + file_count * sizeof(file_identity);
+    }
+    [[nodiscard]] std::size_t texts_at() const noexcept {
+        return pieces_at() + piece_count * sizeof(plan_piece);
+    }
+    [[nodiscard]] std::size_t memory_at() const noexcept {
+        std::size_t at = texts_at();
+        for (const std::size_t size : text_sizes)
+            at += size;
+        return at;
+    }
+    [[nodiscard]] std::size_t message_size() const noexcept { return memory_at() + memory_size; }
+};
+
+namespace {
+
+static_assert(alignof(std::max_align_t) >= alignof(std::uint64_t));
+static_assert(sizeof(file_identity) == 32 && sizeof(plan_piece) == 24);
+
+std::array<std::string_view, 8> texts_of(const request_facts& facts) noexcept {
+    return {facts.client, facts.client_key, facts.user,  facts.vhost,
+            facts.method, facts.uri,        facts.range, facts.tag};
+}
+
+/// Every piece lies within its source, none is empty, and the whole can be counted in 63 bits (off_t).
+bool plan_is_sound(std::span<const file_identity> files, std::span<const plan_piece> pieces,
+                   std::size_t memory) noexcept {
+    constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+    std::uint64_t total = 0;
+    for (const plan_piece& piece : pieces) {
+        std::uint64_t size = memory;
+        if (piece.from == plan_piece::source::file) {
+            if (piece.file >= files.size())
+                return false;
+            size = files[piece.file].size;
+        } else if (piece.from != plan_piece::source::memory || piece.file != 0) {
+            return false;
+        }
+        if (piece.length == 0 || piece.offset > size || piece.length > size - piece.offset || size > most ||
+            piece.length > most - total)
+            return false;
+        total += piece.length;
+    }
+    return !pieces.empty();
+}
+
+void append(std::byte*& to, const void* from, std::size_t size) noexcept {
+    if (size != 0)
+        std::memcpy(to, from, size);
+    to += size;
+}
+
+} // namespace
+
+std::variant<offer, refusal> offer::make(const request_facts& facts, std::span<const file_identity> files,
+                                         std::span<const plan_piece> pieces,
+                                         std::span<const std::byte> memory) {
+    if (files.size() > max_plan_files || pieces.size() > max_plan_pieces || memory.size() > max_plan_memory)
+        return refusal::oversized;
+    fixed head{};
+    head.status = facts.status;
+    head.file_count = static_cast<std::uint16_t>(files.size());
+    head.piece_count = static_cast<std::uint16_t>(pieces.size());
+    head.memory_size = static_cast<std::uint32_t>(memory.size());
+    const auto texts = texts_of(facts);
+    static_assert(std::tuple_size_v<decltype(texts)> == fixed::text_count);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        if (texts[i].size() > std::numeric_limits<std::uint16_t>::max())
+            return refusal::oversized;
+        head.text_sizes[i] = static_cast<std::uint16_t>(texts[i].size());
+    }
+    const std::size_t size = head.message_size();
+    if (size > max_offer_size)
+        return refusal::oversized;
+    if (!plan_is_sound(files, pieces, memory.size()))
+        return refusal::malformed;
+    head.header = make_header(message_type::offer, size);
+
+    auto bytes = std::make_unique_for_overwrite<std::byte[]>(size);
+    std::byte* at = bytes.get();
+    append(at, &head, sizeof head);
+    append(at, files.data(), files.size_bytes());
+    append(at, pieces.data(), pieces.size_bytes());
+    for (const std::string_view text : texts)
+        append(at, text.data(), text.size());
+    append(at, memory.data(), memory.size());
+    return offer(std::move(bytes), size);
+}
+
+std::variant<offer, refusal> offer::decode(std::span<const std::byte> message) {
+    if (const auto wrong = check_header(message, message_type::offer))
+        return *wrong;
+    if (message.size() > max_offer_size)
+        return refusal::oversized;
+    if (message.size() < sizeof(fixed))
+        return refusal::truncated;
+    auto bytes = std::make_unique_for_overwrite<std::byte[]>(message.size());
+    std::memcpy(bytes.get(), message.data(), message.size());
+    offer decoded(std::move(bytes), message.size());
+    const fixed& head = decoded.head();
+    if (head.file_count > max_plan_files || head.piece_count > max_plan_pieces ||
+        head.memory_size > max_plan_memory)
+        return refusal::oversized;
+    if (head.zero != 0 || head.message_size() != message.size() || head.status < 200 || head.status > 599)
+        return refusal::malformed;
+    if (!plan_is_sound(decoded.files(), decoded.pieces(), head.memory_size))
+        return refusal::malformed;
+    return decoded;
+}
+
+const offer::fixed& offer::head() const noexcept {
+    return *std::launder(reinterpret_cast<const fixed*>(bytes_.get()));
+}
+
+std::span<const file_identity> offer::files() const noexcept {
+    return {reinterpret_cast<const file_identity*>(bytes_.get() + head().files_at()), head().file_count};
+}
+
+std::span<const plan_piece> offer::pieces() const noexcept {
+    return {reinterpret_cast<const plan_piece*>(bytes_.get() + head().pieces_at()), head().piece_count};
+}
+
+std::span<const std::byte> offer::memory() const noexcept {
+    return {bytes_.get() + head().memory_at(), head().memory_size};
+}
+
+request_facts offer::facts() const noexcept {
+    const fixed& fields = head();
+    std::array<std::string_view, fixed::text_count> texts;
+    const char* at = reinterpret_cast<const char*>(bytes_.get() + fields.texts_at());
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        texts[i] = {at, fields.text_sizes[i]};
+        at += fields.text_sizes[i];
+    }
+    return {texts[0], texts[1], texts[2], texts[3], texts[4], texts[5], texts[6], texts[7], fields.status};
+}
+
+std::uint64_t offer::response_bytes() const noexcept {
+    std::uint64_t total = 0;
+    for (const plan_piece& piece : pieces())
+        total += piece.length;
+    return total;
+}
+
+std::uint64_t offer::file_bytes() const noexcept {
+    std::uint64_t total = 0;
+    for (const plan_piece& piece : pieces())
+        total += piece.from == plan_piece::source::file ? piece.length : 0;
+    return total;
+}
+
+ticket offer::claim_ticket() const noexcept {
+    return {head().ticket_slot, head().ticket_sequence};
+}
+
+void offer::set_ticket(const ticket& value) noexcept {
+    fixed& fields = *std::launder(reinterpret_cast<fixed*>(bytes_.get()));
+    fields.ticket_slot = value.slot;
+    fields.ticket_sequence = value.sequence;
+}
+
+} // namespace dlhandoff

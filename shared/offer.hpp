@@ -1,0 +1,97 @@
+#pragma once
+
+#include "shared/refusal.hpp"
+#include "shared/ticket.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace dlhandoff {
+
+/// An offer on the wire in bytes at most; it fits SO_SNDBUF's default.
+inline constexpr std::size_t max_offer_size = 128 * 1024;
+/// The bytes of a response plan that are not in files: head, multipart boundaries, small bodies.
+inline constexpr std::size_t max_plan_memory = 64 * 1024;
+inline constexpr std::size_t max_plan_pieces = 1024;
+inline constexpr std::size_t max_plan_files = 64;
+
+/// The open file that httpd means: a manager takes no other, and stops when it changes.
+struct file_identity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::uint64_t size = 0;                ///< bytes
+    std::int64_t modified_nanoseconds = 0; ///< mtime, since the epoch
+    friend bool operator==(const file_identity&, const file_identity&) = default;
+};
+
+/// One stretch of a response, in the order in which it is sent.
+struct plan_piece {
+    enum class source : std::uint32_t { memory = 0, file = 1 };
+    source from = source::memory;
+    std::uint32_t file = 0;   ///< which of the offer's files; 0 for memory
+    std::uint64_t offset = 0; ///< in the file, or in the offer's memory
+    std::uint64_t length = 0; ///< bytes, never 0
+    friend bool operator==(const plan_piece&, const plan_piece&) = default;
+};
+
+/// What the transfer log says of the request. Text is as httpd has it: bytes, usually UTF-8.
+struct request_facts {
+    std::string_view client;     ///< the client's address, as %a
+    std::string_view client_key; ///< whom limits count against
+    std::string_view user;       ///< empty if nobody authenticated
+    std::string_view vhost;
+    std::string_view method;
+    std::string_view uri;   ///< path and query, as in the request line
+    std::string_view range; ///< the Range field's value, empty without
+    std::string_view tag;   ///< DLHandoffTag's value, empty without
+    std::uint16_t status = 200;
+    friend bool operator==(const request_facts&, const request_facts&) = default;
+};
+
+/// A response plan and its request's facts: what a worker offers and a transfer is made from. Immutable but
+/// for its ticket; the bytes that go over the wire are the bytes that it is kept as, in one allocation, so
+/// that a waiting download costs little and can be described to another manager at any time.
+///
+/// Descriptors are not part of it: they travel beside it, the client's socket first, then the files in their
+/// order.
+class offer {
+  public:
+    /// Puts an offer together; `memory` holds what the plan's memory pieces point into.
+    /// The reason if it does not fit the bounds above: then httpd serves.
+    [[nodiscard]] static std::variant<offer, refusal> make(const request_facts& facts,
+                                                           std::span<const file_identity> files,
+                                                           std::span<const plan_piece> pieces,
+                                                           std::span<const std::byte> memory);
+
+    /// Checks a message from outside, whole: afterwards every accessor is safe.
+    [[nodiscard]] static std::variant<offer, refusal> decode(std::span<const std::byte> message);
+
+    [[nodiscard]] std::span<const std::byte> message() const noexcept { return {bytes_.get(), size_}; }
+    [[nodiscard]] request_facts facts() const noexcept;
+    [[nodiscard]] std::span<const file_identity> files() const noexcept;
+    [[nodiscard]] std::span<const plan_piece> pieces() const noexcept;
+    [[nodiscard]] std::span<const std::byte> memory() const noexcept;
+
+    /// All bytes of the response, head included; and those that come from files.
+    [[nodiscard]] std::uint64_t response_bytes() const noexcept;
+    [[nodiscard]] std::uint64_t file_bytes() const noexcept;
+
+    [[nodiscard]] ticket claim_ticket() const noexcept;
+    void set_ticket(const ticket& value) noexcept;
+
+  private:
+    struct fixed;
+    offer(std::unique_ptr<std::byte[]> bytes, std::size_t size) noexcept
+        : bytes_(std::move(bytes)), size_(size) {}
+    [[nodiscard]] const fixed& head() const noexcept;
+
+    std::unique_ptr<std::byte[]> bytes_;
+    std::size_t size_;
+};
+
+} // namespace dlhandoff

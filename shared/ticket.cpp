@@ -1,0 +1,37 @@
+#include "shared/ticket.hpp"
+
+namespace dlhandoff {
+namespace {
+
+constexpr std::uint64_t word_of(std::uint64_t sequence, ticket_state state) noexcept {
+    return sequence << 2 | static_cast<std::uint64_t>(state);
+}
+
+bool advance(ticket_slot& slot, std::uint64_t sequence, ticket_state to) noexcept {
+    std::uint64_t expected = word_of(sequence, ticket_state::offered);
+    return slot.word.compare_exchange_strong(expected, word_of(sequence, to), std::memory_order_acq_rel,
+                                             std::memory_order_acquire);
+}
+
+} // namespace
+
+std::uint64_t offer_ticket(ticket_slot& slot) noexcept {
+    const std::uint64_t sequence = (slot.word.load(std::memory_order_acquire) >> 2) + 1;
+    slot.word.store(word_of(sequence, ticket_state::offered), std::memory_order_release);
+    return sequence;
+}
+
+bool claim_ticket(ticket_slot& slot, std::uint64_t sequence) noexcept {
+    return advance(slot, sequence, ticket_state::claimed);
+}
+
+bool revoke_ticket(ticket_slot& slot, std::uint64_t sequence) noexcept {
+    return advance(slot, sequence, ticket_state::revoked);
+}
+
+ticket_state ticket_state_of(const ticket_slot& slot, std::uint64_t sequence) noexcept {
+    const std::uint64_t word = slot.word.load(std::memory_order_acquire);
+    return word >> 2 == sequence ? static_cast<ticket_state>(word & 3) : ticket_state::vacant;
+}
+
+} // namespace dlhandoff
