@@ -25,11 +25,12 @@ struct engine_options {
     std::uint32_t max_transfers = 0;                 ///< sent at the same time; 0: as descriptors allow
 };
 
-/// Sends downloads: takes offers over, sends each response over its client's socket without ever waiting, and writes
-/// the transfer log. Knows nothing of httpd or of processes.
+/// Sends downloads: takes offers over, sends each response over its client's socket without ever waiting, and
+/// writes the transfer log. Knows nothing of httpd or of processes.
 ///
-/// One thread, the loop's. A claim takes two steps, because the answer to the worker must come before the first byte to
-/// the client: prepare() checks and takes ownership without a visible effect; begin() starts to send.
+/// One thread, the loop's. A claim takes two steps, because the answer to the worker must come before the
+/// first byte to the client: prepare() checks and takes ownership without a visible effect; begin() starts to
+/// send.
 class engine {
   public:
     engine(event_loop& loop, engine_options options, transfer_log log);
@@ -42,15 +43,20 @@ class engine {
     };
     using prepared = std::unique_ptr<transfer, transfer_deleter>;
 
-    /// Checks the offer against its descriptors (client, then files), which it takes over. Dropping what it returns
-    /// drops the descriptors: the client's connection is untouched in httpd.
-    [[nodiscard]] std::variant<prepared, refusal> prepare(offer offered, std::vector<file_descriptor> descriptors);
+    /// Checks the offer against its descriptors (client, then files), which it takes over. Dropping what it
+    /// returns drops the descriptors: the client's connection is untouched in httpd.
+    [[nodiscard]] std::variant<prepared, refusal> prepare(offer offered,
+                                                          std::vector<file_descriptor> descriptors);
+
+    /// Takes over an offer whose descriptors have passed check_descriptors(); null if the kernel can't watch
+    /// the client.
+    [[nodiscard]] prepared adopt(offer offered, std::vector<file_descriptor> descriptors);
 
     /// Starts to send. From here on this engine owns the response.
     void begin(prepared ready);
 
-    /// Does what is due: gives every transfer that can go on its turn, ends those whose time is up, writes the log.
-    /// Call once after every event_loop::run_once().
+    /// Does what is due: gives every transfer that can go on its turn, ends those whose time is up, writes
+    /// the log. Call once after every event_loop::run_once().
     void run_turns();
 
     /// When run_turns() wants to be called next, at the latest.
@@ -74,6 +80,7 @@ class engine {
     // For transfers: see transfer.hpp.
     void make_ready(transfer& one) noexcept;
     void finish(transfer& one, outcome how);
+    void take_from_turn_queue(transfer& one) noexcept;
 
     event_loop& loop_;
     engine_options options_;

@@ -10,9 +10,11 @@
 
 namespace dlhandoff::engine {
 
-/// An engine on a thread of its own, for a process that has other things to do: httpd's children, in embedded mode.
+/// An engine on a thread of its own, for a process that has other things to do: httpd's children, in embedded
+/// mode.
 ///
-/// All signals are blocked on the thread. Every function may be called from any thread unless it says otherwise.
+/// All signals are blocked on the thread. Every function may be called from any thread unless it says
+/// otherwise.
 class engine_thread {
   public:
     /// Starts the thread. Throws std::system_error.
@@ -22,8 +24,9 @@ class engine_thread {
     engine_thread(const engine_thread&) = delete;
     engine_thread& operator=(const engine_thread&) = delete;
 
-    /// Offers, claims and begins in one step. Nothing: the engine owns the response now, and its descriptors (the
-    /// client's socket first, then the files: give duplicates). A refusal: nothing has been sent and nothing will be.
+    /// Offers, claims and begins in one step. Nothing: the engine owns the response now, and its descriptors
+    /// (the client's socket first, then the files: give duplicates). A refusal: nothing has been sent and
+    /// nothing will be.
     [[nodiscard]] std::optional<refusal> take(offer offered, std::vector<file_descriptor> descriptors);
 
     /// No new transfers; returns when those under way have ended, or when cut() was called.

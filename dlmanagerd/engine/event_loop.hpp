@@ -11,8 +11,8 @@ namespace dlhandoff::engine {
 
 using clock = std::chrono::steady_clock;
 
-/// Whom an event_loop calls. A handler may be removed, and destroyed, at any time on the loop's thread, also from within
-/// its own or another handler's call.
+/// Whom an event_loop calls. A handler may be removed, and destroyed, at any time on the loop's thread, also
+/// from within its own or another handler's call.
 class event_handler {
   public:
     event_handler() = default;
@@ -31,15 +31,16 @@ class event_loop {
     /// Throws std::system_error.
     event_loop();
 
-    /// Watches `number` for `events` (EPOLLET and others as the caller says). The handler must stay until remove().
-    /// False, with errno set, if the kernel refuses (ENOMEM, ENOSPC: fs.epoll.max_user_watches).
+    /// Watches `number` for `events` (EPOLLET and others as the caller says). The handler must stay until
+    /// remove(). False, with errno set, if the kernel refuses (ENOMEM, ENOSPC: fs.epoll.max_user_watches).
     [[nodiscard]] bool add(int number, std::uint32_t events, event_handler& handler) noexcept;
 
-    /// Ends watching; events of this handler that have been fetched already are dropped. Always before close(): a
-    /// descriptor that another process holds too would go on reporting.
+    /// Ends watching; events of this handler that have been fetched already are dropped. Always before
+    /// close(): a descriptor that another process holds too would go on reporting.
     void remove(int number, event_handler& handler) noexcept;
 
-    /// Waits for events until `deadline` at the latest (not at all if it has passed), and calls their handlers.
+    /// Waits for events until `deadline` at the latest (not at all if it has passed), and calls their
+    /// handlers.
     void run_once(clock::time_point deadline);
 
     /// The time when the last wait ended: what handlers use as "now".

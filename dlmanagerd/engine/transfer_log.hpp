@@ -17,8 +17,8 @@ enum class outcome : std::uint8_t {
     stalled,       ///< the client took nothing for stall_timeout
     file_changed,  ///< a file was changed or shortened under way
     cancelled,
-    shutdown,      ///< the manager was told to end at once
-    error          ///< the system failed: a read error, for one
+    shutdown, ///< the manager was told to end at once
+    error     ///< the system failed: a read error, for one
 };
 [[nodiscard]] std::string_view name(outcome value) noexcept;
 
@@ -42,8 +42,8 @@ struct transfer_record {
 /// The record as one line of JSON with its newline. Bytes that are not UTF-8 become U+FFFD.
 [[nodiscard]] std::string to_json_line(const transfer_record& record);
 
-/// A transfer log: JSON lines, appended to a file (O_APPEND, so several processes may share it; each write is whole
-/// lines). Lines are collected and written by flush(), once a turn of the event loop. One thread.
+/// A transfer log: JSON lines, appended to a file (O_APPEND, so several processes may share it; each write is
+/// whole lines). Lines are collected and written by flush(), once a turn of the event loop. One thread.
 class transfer_log {
   public:
     /// No log: records are dropped.
@@ -54,7 +54,8 @@ class transfer_log {
     [[nodiscard]] static transfer_log open(const std::string& path);
 
     void add(const transfer_record& record);
-    /// Writes what has been added. A full disk costs lines, never a transfer; false once a write has failed (errno).
+    /// Writes what has been added. A full disk costs lines, never a transfer; false once a write has failed
+    /// (errno).
     bool flush() noexcept;
     [[nodiscard]] bool pending() const noexcept { return !lines_.empty(); }
 

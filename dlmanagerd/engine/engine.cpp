@@ -1,0 +1,146 @@
+#include "dlmanagerd/engine/engine.hpp"
+
+#include "dlmanagerd/engine/offer_check.hpp"
+#include "dlmanagerd/engine/transfer.hpp"
+
+#include <charconv>
+#include <unistd.h>
+
+namespace dlhandoff::engine {
+namespace {
+
+/// Differs between managers and between their lives, so that an id names one transfer for ever.
+std::string make_id_prefix() {
+    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::system_clock::now().time_since_epoch());
+    char text[40];
+    char* end = std::to_chars(text, text + sizeof text, now.count(), 36).ptr;
+    *end++ = '-';
+    end = std::to_chars(end, text + sizeof text, ::getpid(), 36).ptr;
+    *end++ = '-';
+    return {text, end};
+}
+
+} // namespace
+
+engine::engine(event_loop& loop, engine_options options, transfer_log log)
+    : loop_(loop), options_(std::move(options)), log_(std::move(log)), read_ahead_(loop),
+      id_prefix_(make_id_prefix()) {}
+
+engine::~engine() {
+    end_all(outcome::shutdown);
+    log_.flush();
+}
+
+void engine::transfer_deleter::operator()(transfer* ended) const noexcept {
+    delete ended;
+}
+
+std::variant<engine::prepared, refusal> engine::prepare(offer offered,
+                                                        std::vector<file_descriptor> descriptors) {
+    if (!accepting_)
+        return refusal::stopping;
+    if (const auto wrong = check_descriptors(offered, descriptors))
+        return *wrong;
+    if (options_.max_transfers != 0 && transfers_ >= options_.max_transfers)
+        return refusal::full;
+    auto ready = adopt(std::move(offered), std::move(descriptors));
+    if (!ready)
+        return refusal::full;
+    return ready;
+}
+
+engine::prepared engine::adopt(offer offered, std::vector<file_descriptor> descriptors) {
+    std::vector<file_reference> files;
+    const auto identities = offered.files();
+    files.reserve(identities.size());
+    for (std::size_t i = 0; i < identities.size(); ++i)
+        files.push_back(files_.adopt(identities[i], std::move(descriptors[i + 1])));
+    prepared ready(new transfer(*this, std::move(offered), std::move(descriptors[0]), std::move(files)));
+    if (!ready->watch())
+        ready.reset();
+    return ready;
+}
+
+void engine::begin(prepared ready) {
+    transfer& one = *ready.release();
+    one.next = all_;
+    if (all_ != nullptr)
+        all_->previous = &one;
+    all_ = &one;
+    ++transfers_;
+    one.begin(++last_id_);
+    make_ready(one);
+}
+
+void engine::run_turns() {
+    while (!deadlines_.empty() && deadlines_.earliest().deadline <= loop_.now())
+        deadlines_.earliest().on_deadline();
+    // Those that are ready now; who has used up its turn queues behind them and waits for the next round.
+    if (transfer* const last = ready_last_; last != nullptr) {
+        for (bool done = false; !done && ready_first_ != nullptr;) {
+            transfer& one = *ready_first_;
+            done = &one == last;
+            take_from_turn_queue(one);
+            one.turn();
+        }
+    }
+    log_.flush();
+}
+
+clock::time_point engine::next_deadline() const noexcept {
+    if (ready_first_ != nullptr)
+        return {};
+    return deadlines_.empty() ? clock::time_point::max() : deadlines_.earliest().deadline;
+}
+
+void engine::end_all(outcome how) {
+    while (all_ != nullptr)
+        finish(*all_, how);
+    log_.flush();
+}
+
+void engine::set_log(transfer_log log) {
+    log_.flush();
+    log_ = std::move(log);
+}
+
+void engine::make_ready(transfer& one) noexcept {
+    if (one.in_turn_queue)
+        return;
+    one.in_turn_queue = true;
+    one.previous_ready = ready_last_;
+    one.next_ready = nullptr;
+    (ready_last_ != nullptr ? ready_last_->next_ready : ready_first_) = &one;
+    ready_last_ = &one;
+}
+
+void engine::take_from_turn_queue(transfer& one) noexcept {
+    if (!one.in_turn_queue)
+        return;
+    one.in_turn_queue = false;
+    (one.previous_ready != nullptr ? one.previous_ready->next_ready : ready_first_) = one.next_ready;
+    (one.next_ready != nullptr ? one.next_ready->previous_ready : ready_last_) = one.previous_ready;
+}
+
+void engine::finish(transfer& one, outcome how) {
+    const prepared owner(&one);
+    transfer_record record = one.record(how);
+    const std::string id = id_prefix_ + std::to_string(one.number());
+    record.id = id;
+    record.manager = options_.manager;
+    log_.add(record);
+
+    take_from_turn_queue(one);
+    deadlines_.remove(one);
+    (one.previous != nullptr ? one.previous->next : all_) = one.next;
+    if (one.next != nullptr)
+        one.next->previous = one.previous;
+    --transfers_;
+    // A client that only stopped reading keeps what the kernel queued for it unless the connection is reset;
+    // a response that is all with the kernel is left to be delivered.
+    if (how == outcome::stalled || (how != outcome::client_closed && !one.all_sent()))
+        one.reset_on_close();
+}
+
+} // namespace dlhandoff::engine

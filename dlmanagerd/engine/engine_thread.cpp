@@ -1,0 +1,113 @@
+#include "dlmanagerd/engine/engine_thread.hpp"
+
+#include "dlmanagerd/engine/offer_check.hpp"
+#include "dlmanagerd/engine/signal_mask.hpp"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace dlhandoff::engine {
+
+struct engine_thread::state {
+    struct taken {
+        offer offered;
+        std::vector<file_descriptor> descriptors;
+    };
+
+    state(engine_options options, transfer_log log)
+        : sender(loop, std::move(options), std::move(log)),
+          wake(
+              loop, [](void* self) { static_cast<state*>(self)->look(); }, this) {}
+
+    void run() {
+        while (!ending.load(std::memory_order_acquire)) {
+            loop.run_once(sender.next_deadline());
+            sender.run_turns();
+            publish_active();
+        }
+        sender.end_all(outcome::shutdown);
+        publish_active();
+    }
+
+    /// Woken: begins what was taken, cuts if told to.
+    void look() {
+        {
+            const std::lock_guard lock(mutex);
+            inbox.swap(begun);
+            active += begun.size();
+        }
+        for (taken& one : begun)
+            if (auto ready = sender.adopt(std::move(one.offered), std::move(one.descriptors)))
+                sender.begin(std::move(ready));
+        begun.clear();
+        if (cutting.load(std::memory_order_acquire))
+            sender.end_all(outcome::shutdown);
+    }
+
+    void publish_active() {
+        const std::lock_guard lock(mutex);
+        active = sender.active();
+        if (active == 0 && inbox.empty())
+            idle.notify_all();
+    }
+
+    event_loop loop;
+    engine sender;
+    wake_up wake;
+    std::vector<taken> begun; ///< the thread's own
+    std::atomic<bool> cutting{false};
+    std::atomic<bool> ending{false};
+    std::mutex mutex;
+    std::condition_variable idle;
+    std::vector<taken> inbox; ///< guarded by mutex, and so are the next two
+    std::size_t active = 0;
+    bool accepting = true;
+    std::thread thread;
+};
+
+engine_thread::engine_thread(engine_options options, transfer_log log)
+    : state_(std::make_unique<state>(std::move(options), std::move(log))) {
+    const blocked_signals blocked;
+    state_->thread = std::thread([shared = state_.get()] { shared->run(); });
+}
+
+engine_thread::~engine_thread() {
+    state_->ending.store(true, std::memory_order_release);
+    state_->wake.notify();
+    state_->thread.join();
+}
+
+std::optional<refusal> engine_thread::take(offer offered, std::vector<file_descriptor> descriptors) {
+    if (const auto wrong = check_descriptors(offered, descriptors))
+        return wrong;
+    {
+        const std::lock_guard lock(state_->mutex);
+        if (!state_->accepting || state_->cutting.load(std::memory_order_acquire))
+            return refusal::stopping;
+        state_->inbox.push_back({std::move(offered), std::move(descriptors)});
+    }
+    state_->wake.notify();
+    return std::nullopt;
+}
+
+void engine_thread::drain() {
+    std::unique_lock lock(state_->mutex);
+    state_->accepting = false;
+    // The loop publishes after each of its rounds: wake it for one that begins after the flag was set.
+    state_->wake.notify();
+    state_->idle.wait(lock, [this] { return state_->active == 0 && state_->inbox.empty(); });
+}
+
+void engine_thread::cut() noexcept {
+    state_->cutting.store(true, std::memory_order_release);
+    state_->wake.notify();
+}
+
+std::size_t engine_thread::active() const noexcept {
+    const std::lock_guard lock(state_->mutex);
+    return state_->active + state_->inbox.size();
+}
+
+} // namespace dlhandoff::engine

@@ -1,0 +1,44 @@
+#include "dlmanagerd/engine/offer_check.hpp"
+
+#include "dlmanagerd/engine/tcp_progress.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+namespace dlhandoff::engine {
+namespace {
+
+std::optional<refusal> check_file(const file_identity& expected, int file) noexcept {
+    struct stat status {};
+    if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
+        return refusal::not_regular_file;
+    const int flags = ::fcntl(file, F_GETFL);
+    if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY || (flags & O_PATH) != 0)
+        return refusal::not_readable;
+    const file_identity actual{status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
+                               status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
+    if (actual != expected)
+        return refusal::file_changed;
+    return std::nullopt;
+}
+
+} // namespace
+
+std::optional<refusal> check_descriptors(const offer& offered,
+                                         std::span<const file_descriptor> descriptors) noexcept {
+    const auto files = offered.files();
+    if (descriptors.size() < files.size() + 1)
+        return refusal::missing_descriptor;
+    if (descriptors.size() > files.size() + 1)
+        return refusal::extra_descriptor;
+    if (!is_tcp(descriptors[0].get()))
+        return refusal::not_tcp;
+    if (!is_connected(descriptors[0].get()))
+        return refusal::not_connected;
+    for (std::size_t i = 0; i < files.size(); ++i)
+        if (const auto wrong = check_file(files[i], descriptors[i + 1].get()))
+            return wrong;
+    return std::nullopt;
+}
+
+} // namespace dlhandoff::engine

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+
+namespace dlhandoff::engine {
+
+/// Tells whether a stretch of a file can be read without waiting for a disk.
+///
+/// cachestat(2) (Linux 6.5) knows; but since Linux 6.14 it answers only those who may write the file, and
+/// mincore(2) has told the others that everything is resident since Linux 5.2. Where cachestat is refused,
+/// preadv2(2) with RWF_NOWAIT of single bytes finds out. Where that isn't supported either (FUSE, NFS), every
+/// stretch counts as cold.
+class residency_probe {
+  public:
+    residency_probe() noexcept = default;
+    /// Chooses the way for this open file; borrows the descriptor for the call only.
+    explicit residency_probe(int file) noexcept;
+
+    /// True if [offset, offset + length) is in memory, as far as can be told.
+    [[nodiscard]] bool cached(int file, std::uint64_t offset, std::uint64_t length) noexcept;
+
+  private:
+    enum class way : std::uint8_t { memory, cachestat, nowait, unknown };
+    way way_ = way::cachestat;
+};
+
+} // namespace dlhandoff::engine

@@ -1,0 +1,69 @@
+#include "dlmanagerd/engine/tcp_progress.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <linux/sockios.h>
+#include <linux/tcp.h> // its tcp_info has tcpi_bytes_acked; <netinet/tcp.h> has not, and the two exclude each other
+#include <netinet/in.h>
+#include <optional>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+namespace dlhandoff::engine {
+namespace {
+
+constexpr int state_established = 1; // TCP_ESTABLISHED and TCP_CLOSE_WAIT of <net/tcp_states.h>, kernel ABI
+constexpr int state_close_wait = 8;
+
+std::optional<tcp_info> info_of(int socket) noexcept {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+        size < offsetof(tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
+        return std::nullopt;
+    return info;
+}
+
+std::uint64_t acknowledged(int socket) noexcept {
+    const auto info = info_of(socket);
+    return info ? info->tcpi_bytes_acked : 0;
+}
+
+} // namespace
+
+tcp_progress::tcp_progress(int socket) noexcept {
+    // An acknowledgement between the two calls would be missed or counted twice: repeat until there was none.
+    std::uint64_t acked = acknowledged(socket);
+    for (int tries = 0; tries < 100; ++tries) {
+        int queued = 0;
+        ::ioctl(socket, SIOCOUTQ, &queued);
+        written_before_ = acked + static_cast<std::uint64_t>(std::max(queued, 0));
+        const std::uint64_t again = acknowledged(socket);
+        if (again == acked)
+            return;
+        acked = again;
+    }
+}
+
+std::uint64_t tcp_progress::delivered(int socket, std::uint64_t sent) const noexcept {
+    const std::uint64_t acked = acknowledged(socket);
+    // The FIN counts as a byte once it is acknowledged.
+    return acked > written_before_ ? std::min(acked - written_before_, sent) : 0;
+}
+
+bool is_tcp(int socket) noexcept {
+    int type = 0;
+    int protocol = 0;
+    socklen_t size = sizeof type;
+    if (::getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM)
+        return false;
+    size = sizeof protocol;
+    return ::getsockopt(socket, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == IPPROTO_TCP;
+}
+
+bool is_connected(int socket) noexcept {
+    const auto info = info_of(socket);
+    return info && (info->tcpi_state == state_established || info->tcpi_state == state_close_wait);
+}
+
+} // namespace dlhandoff::engine

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+
+namespace dlhandoff::engine {
+
+/// How much of what was written to a TCP socket the client has acknowledged.
+///
+/// `tcpi_bytes_acked` (tcp(7)) plus what is still in the queue (SIOCOUTQ) is all that was ever written; the
+/// sum at the beginning therefore separates what httpd wrote on this connection before from what the transfer
+/// writes.
+class tcp_progress {
+  public:
+    tcp_progress() noexcept = default;
+    /// Begins to count: nothing of the transfer has been written yet.
+    explicit tcp_progress(int socket) noexcept;
+
+    /// Bytes of the transfer that were acknowledged, at most `sent`. Works on a reset connection too.
+    [[nodiscard]] std::uint64_t delivered(int socket, std::uint64_t sent) const noexcept;
+
+  private:
+    std::uint64_t written_before_ = 0;
+};
+
+/// Whether the socket is a TCP connection that can still be written to (established, or half-closed by the
+/// client).
+[[nodiscard]] bool is_tcp(int socket) noexcept;
+[[nodiscard]] bool is_connected(int socket) noexcept;
+
+} // namespace dlhandoff::engine

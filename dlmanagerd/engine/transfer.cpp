@@ -1,0 +1,272 @@
+#include "dlmanagerd/engine/transfer.hpp"
+
+#include "dlmanagerd/engine/engine.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+namespace dlhandoff::engine {
+namespace {
+
+constexpr std::uint32_t first_drain_pause_ms = 10;
+constexpr std::uint32_t longest_drain_pause_ms = 1000;
+
+} // namespace
+
+transfer::transfer(engine& owner, offer offered, file_descriptor client, std::vector<file_reference> files)
+    : engine_(owner), offer_(std::move(offered)), files_(std::move(files)), total_(offer_.response_bytes()),
+      client_(std::move(client)) {}
+
+transfer::~transfer() {
+    if (reading_ != nullptr)
+        read_ahead::abandon(*reading_);
+    engine_.loop_.remove(client_.get(), *this);
+}
+
+bool transfer::watch() noexcept {
+    return engine_.loop_.add(client_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this);
+}
+
+void transfer::begin(std::uint64_t number) {
+    number_ = number;
+    began_ = progressed_ = engine_.loop_.now();
+    const int client = client_.get();
+    // O_NONBLOCK belongs to the open file description, which httpd has shared with us: usually set already.
+    if (const int flags = ::fcntl(client, F_GETFL); flags >= 0 && (flags & O_NONBLOCK) == 0)
+        ::fcntl(client, F_SETFL, flags | O_NONBLOCK);
+    ::setsockopt(client, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_low_water, sizeof unsent_low_water);
+    progress_ = tcp_progress(client);
+    engine_.deadlines_.set(*this, began_ + engine_.options_.stall_timeout);
+}
+
+void transfer::on_events(std::uint32_t events) {
+    // 0 is the read-ahead's: what was cold is in memory now, or never will be.
+    if (events == 0) {
+        reading_ = nullptr;
+        state_ = state::sending;
+    }
+    blocked_ = false;
+    if (state_ != state::reading)
+        engine_.make_ready(*this);
+}
+
+void transfer::turn() {
+    switch (state_) {
+    case state::sending:
+        return send_turn();
+    case state::reading:
+        return;
+    case state::draining:
+        return drain_turn();
+    }
+}
+
+void transfer::send_turn() {
+    const std::uint64_t until = position_ + quantum;
+    while (position_ < total_) {
+        if (position_ >= until)
+            return engine_.make_ready(*this);
+        switch (send_some(until - position_)) {
+        case step::sent:
+            continue;
+        case step::would_block:
+            blocked_ = true;
+            return;
+        case step::must_read:
+            return;
+        case step::client_gone:
+            return engine_.finish(*this, outcome::client_closed);
+        case step::file_changed:
+            return engine_.finish(*this, outcome::file_changed);
+        case step::failed:
+            return engine_.finish(*this, outcome::error);
+        }
+    }
+    start_draining();
+}
+
+transfer::step transfer::send_some(std::uint64_t most) {
+    const plan_piece& piece = offer_.pieces()[piece_];
+    const std::uint64_t within = position_ - piece_start_;
+    most = std::min(most, piece.length - within);
+    return piece.from == plan_piece::source::memory ? send_memory(piece, within, most)
+                                                    : send_file(piece, within, most);
+}
+
+namespace {
+
+/// What a failed write to the client means.
+enum class write_error : std::uint8_t { again, client_gone, other };
+write_error classify_write_error() noexcept {
+    switch (errno) {
+    case EAGAIN:
+        return write_error::again;
+    case EIO: // sendfile: the disk
+    case ENOMEM:
+    case EINVAL:
+    case EOVERFLOW:
+    case EBADF:
+        return write_error::other;
+    default: // EPIPE, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, …: whatever the network had to say
+        return write_error::client_gone;
+    }
+}
+
+} // namespace
+
+transfer::step transfer::send_memory(const plan_piece& piece, std::uint64_t within, std::uint64_t most) {
+    const bool last = piece_ + 1 == offer_.pieces().size();
+    for (;;) {
+        const ssize_t taken = ::send(client_.get(), offer_.memory().data() + piece.offset + within, most,
+                                     MSG_NOSIGNAL | MSG_DONTWAIT | (last ? 0 : MSG_MORE));
+        if (taken > 0) {
+            advance(static_cast<std::uint64_t>(taken));
+            return step::sent;
+        }
+        if (taken < 0 && errno == EINTR)
+            continue;
+        switch (classify_write_error()) {
+        case write_error::again:
+            return step::would_block;
+        case write_error::client_gone:
+            return step::client_gone;
+        case write_error::other:
+            return step::failed;
+        }
+    }
+}
+
+transfer::step transfer::send_file(const plan_piece& piece, std::uint64_t within, std::uint64_t most) {
+    const file_reference& file = files_[piece.file];
+    const std::uint64_t offset = piece.offset + within;
+    if (offset >= warm_until_) {
+        const std::uint64_t length = std::min(stretch, piece.length - within);
+        warm_until_ = offset + length;
+        if (!file->residency().cached(file->descriptor(), offset, length)) {
+            reading_ = engine_.read_ahead_.start(file, offset, length, *this);
+            state_ = state::reading;
+            return step::must_read;
+        }
+    }
+    if (!file->unchanged())
+        return step::file_changed;
+    auto at = static_cast<off_t>(offset);
+    ssize_t taken;
+    do {
+        taken = ::sendfile(client_.get(), file->descriptor(), &at, std::min(most, warm_until_ - offset));
+    } while (taken < 0 && errno == EINTR);
+    if (taken > 0) {
+        advance(static_cast<std::uint64_t>(taken));
+        return step::sent;
+    }
+    if (taken == 0)
+        return step::file_changed; // it was as long as the plan needs: now it ends here
+    switch (classify_write_error()) {
+    case write_error::again:
+        return step::would_block;
+    case write_error::client_gone:
+        return step::client_gone;
+    case write_error::other:
+        break;
+    }
+    return step::failed;
+}
+
+void transfer::advance(std::uint64_t bytes) noexcept {
+    position_ += bytes;
+    const plan_piece& piece = offer_.pieces()[piece_];
+    if (position_ - piece_start_ == piece.length) {
+        piece_start_ = position_;
+        warm_until_ = 0;
+        ++piece_;
+    }
+}
+
+void transfer::note_delivered() noexcept {
+    const std::uint64_t delivered = progress_.delivered(client_.get(), position_);
+    if (delivered > last_delivered_) {
+        last_delivered_ = delivered;
+        progressed_ = engine_.loop_.now();
+    }
+}
+
+void transfer::on_deadline() {
+    if (state_ == state::draining)
+        return drain_turn();
+    // A slow client may let its window fill for long without our noticing: what counts is what it
+    // acknowledges.
+    note_delivered();
+    const auto now = engine_.loop_.now();
+    const bool waits_for_client = blocked_ || last_delivered_ < position_;
+    if (!waits_for_client)
+        progressed_ = now;
+    const auto due = progressed_ + engine_.options_.stall_timeout;
+    if (due <= now)
+        return engine_.finish(*this, outcome::stalled);
+    engine_.deadlines_.set(*this, due);
+}
+
+void transfer::start_draining() {
+    state_ = state::draining;
+    drain_pause_ms_ = first_drain_pause_ms;
+    progressed_ = engine_.loop_.now();
+    ::shutdown(client_.get(), SHUT_WR);
+    drain_turn();
+}
+
+/// Closing a socket with unread input resets it, and the reset may overtake the end of the response (RFC
+/// 9112, 9.6): so whatever the client sends is read away until it closes too.
+void transfer::drain_turn() {
+    bool closed = false;
+    for (int tries = 0; tries < 16 && !closed; ++tries) {
+        // MSG_TRUNC: the bytes are dropped without being copied (tcp(7)).
+        const ssize_t got = ::recv(client_.get(), nullptr, 1U << 20, MSG_TRUNC | MSG_DONTWAIT);
+        if (got == 0)
+            closed = true;
+        else if (got < 0 && errno == EAGAIN)
+            break;
+        else if (got < 0 && errno != EINTR) {
+            note_delivered();
+            return engine_.finish(*this,
+                                  last_delivered_ == total_ ? outcome::complete : outcome::client_closed);
+        }
+    }
+    note_delivered();
+    const auto now = engine_.loop_.now();
+    if (last_delivered_ == total_) {
+        if (closed || now >= progressed_ + linger)
+            return engine_.finish(*this, outcome::complete);
+        return engine_.deadlines_.set(*this, progressed_ + linger);
+    }
+    if (now >= progressed_ + engine_.options_.stall_timeout)
+        return engine_.finish(*this, outcome::stalled);
+    // The kernel doesn't say when the last byte is acknowledged: ask, less and less often.
+    engine_.deadlines_.set(*this, now + std::chrono::milliseconds(drain_pause_ms_));
+    drain_pause_ms_ = std::min(2 * drain_pause_ms_, longest_drain_pause_ms);
+}
+
+void transfer::reset_on_close() noexcept {
+    const struct ::linger option { 1, 0 };
+    ::setsockopt(client_.get(), SOL_SOCKET, SO_LINGER, &option, sizeof option);
+}
+
+transfer_record transfer::record(outcome how) const {
+    transfer_record line;
+    line.time = std::chrono::system_clock::now();
+    line.facts = offer_.facts();
+    line.file_bytes = offer_.file_bytes();
+    line.expected = total_;
+    line.sent = position_;
+    line.delivered = progress_.delivered(client_.get(), position_);
+    line.duration = std::chrono::duration_cast<std::chrono::milliseconds>(engine_.loop_.now() - began_);
+    line.how = how;
+    line.transfer_class = "default";
+    return line;
+}
+
+} // namespace dlhandoff::engine
