@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace dlhandoff::engine {
@@ -37,14 +38,20 @@ read_ahead::~read_ahead() {
 
 void read_ahead::start_threads() {
     const blocked_signals blocked;
-    while (threads_.size() < thread_count)
-        threads_.emplace_back([this] { work(); });
+    try {
+        while (threads_.size() < thread_count)
+            threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+        // Fewer will do; with none at all the loop reads for itself, and may wait for the disk.
+    }
 }
 
 read_ahead::request* read_ahead::start(file_reference file, std::uint64_t offset, std::uint64_t length,
                                        event_handler& owner) {
     if (threads_.empty())
         start_threads();
+    if (threads_.empty())
+        return nullptr;
     const int descriptor = file->descriptor();
     auto one = std::make_unique<request>(request{std::move(file), descriptor, offset, length, &owner});
     request* const started = one.get();

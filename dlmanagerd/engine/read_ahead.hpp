@@ -28,7 +28,7 @@ class read_ahead {
 
     /// Asks for [offset, offset + length) of the file. When it has been read, or could not be,
     /// `owner.on_events(0)` is called once, unless the request was abandoned before; then the request is
-    /// gone. Throws if no thread can start.
+    /// gone. Null if no thread can start.
     [[nodiscard]] request* start(file_reference file, std::uint64_t offset, std::uint64_t length,
                                  event_handler& owner);
 

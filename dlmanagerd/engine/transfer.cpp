@@ -149,8 +149,10 @@ transfer::step transfer::send_file(const plan_piece& piece, std::uint64_t within
         warm_until_ = offset + length;
         if (!file->residency().cached(file->descriptor(), offset, length)) {
             reading_ = engine_.read_ahead_.start(file, offset, length, *this);
-            state_ = state::reading;
-            return step::must_read;
+            if (reading_ != nullptr) {
+                state_ = state::reading;
+                return step::must_read;
+            }
         }
     }
     if (!file->unchanged())

@@ -1,0 +1,73 @@
+#pragma once
+
+#include "dlmanagerd/engine/engine.hpp"
+#include "shared/file_descriptor.hpp"
+#include "shared/offer.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dlhandoff::test {
+
+/// A TCP connection over 127.0.0.1: both ends.
+struct tcp_pair {
+    tcp_pair();
+    file_descriptor client; ///< blocking
+    file_descriptor server; ///< as a worker would hand it over
+};
+
+/// A file that is gone with the object, made of bytes that tell their place.
+class sample_file {
+  public:
+    explicit sample_file(std::size_t size);
+    ~sample_file();
+    sample_file(const sample_file&) = delete;
+    sample_file& operator=(const sample_file&) = delete;
+
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    [[nodiscard]] const std::string& content() const noexcept { return content_; }
+    [[nodiscard]] file_identity identity() const;
+    [[nodiscard]] file_descriptor open() const;
+
+  private:
+    std::string path_;
+    std::string content_;
+};
+
+[[nodiscard]] std::span<const std::byte> bytes_of(std::string_view text) noexcept;
+
+/// An offer of head and pieces of one file.
+[[nodiscard]] offer make_offer(std::string_view head, const sample_file& file,
+                               std::vector<plan_piece> pieces = {});
+
+/// An engine with its loop, whose transfer log can be read.
+class running_engine {
+  public:
+    explicit running_engine(engine::engine_options options = {});
+
+    /// Checks, claims and begins; fails the test if it is refused.
+    void begin(offer offered, std::vector<file_descriptor> descriptors);
+
+    /// Runs the loop until `done`, or fails after 10 s.
+    [[nodiscard]] bool run_until(const std::function<bool()>& done);
+
+    /// The log's lines so far.
+    [[nodiscard]] std::vector<std::string> log_lines() const;
+
+    engine::event_loop loop;
+
+  private:
+    file_descriptor log_file_;
+
+  public:
+    engine::engine sender;
+};
+
+/// Reads what is there without waiting, into `into`; false at the end of file or at an error.
+bool read_available(int socket, std::string& into, std::size_t most = SIZE_MAX);
+
+} // namespace dlhandoff::test

@@ -1,0 +1,272 @@
+#include "download.hpp"
+
+#include <fcntl.h>
+#include <filesystem>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace dlhandoff::test {
+namespace {
+
+using nlohmann::json;
+
+/// Descriptors that this process has open (and one that counts them).
+std::size_t open_descriptors() {
+    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}));
+}
+
+const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n";
+
+/// One client, one engine.
+struct transfer_test : testing::Test {
+    void offer_to(running_engine& runner, const sample_file& file, std::vector<plan_piece> pieces = {}) {
+        std::vector<file_descriptor> descriptors;
+        descriptors.push_back(std::move(connection.server));
+        descriptors.push_back(file.open());
+        runner.begin(make_offer(head, file, std::move(pieces)), std::move(descriptors));
+    }
+
+    /// The client reads until the end and closes; the transfer's log line.
+    json receive_all(running_engine& runner) {
+        EXPECT_TRUE(runner.run_until([&] { return !read_available(connection.client.get(), received); }));
+        connection.client.reset();
+        return ended(runner);
+    }
+
+    json ended(running_engine& runner) {
+        EXPECT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
+        const auto lines = runner.log_lines();
+        EXPECT_EQ(lines.size(), 1U);
+        return lines.empty() ? json::object() : json::parse(lines.front());
+    }
+
+    tcp_pair connection;
+    std::string received;
+};
+
+class transfer_sizes : public transfer_test, public testing::WithParamInterface<std::size_t> {};
+
+TEST_P(transfer_sizes, every_byte_arrives_in_order) {
+    const sample_file file(GetParam());
+    running_engine runner;
+    offer_to(runner, file);
+    const json line = receive_all(runner);
+    EXPECT_TRUE(received == head + file.content());
+    EXPECT_EQ(line["outcome"], "complete");
+    EXPECT_EQ(line["expected"], head.size() + file.content().size());
+    EXPECT_EQ(line["sent"], line["expected"]);
+    EXPECT_EQ(line["delivered"], line["expected"]);
+    EXPECT_EQ(line["file_bytes"], file.content().size());
+}
+
+INSTANTIATE_TEST_SUITE_P(sizes, transfer_sizes,
+                         testing::Values(1, 4095, 65535, 65536, 65537, 512 * 1024, 512 * 1024 + 1,
+                                         20'000'000));
+
+TEST_F(transfer_test, memory_and_file_pieces_alternate) {
+    const sample_file file(300'000);
+    std::vector<plan_piece> pieces;
+    std::string expected;
+    for (std::uint64_t i = 0; i < 50; ++i) {
+        pieces.push_back({plan_piece::source::memory, 0, i % 7, 5});
+        expected += head.substr(i % 7, 5);
+        pieces.push_back({plan_piece::source::file, 0, 299'000 - i * 5000, 1000 - i});
+        expected += file.content().substr(299'000 - i * 5000, 1000 - i);
+    }
+    running_engine runner;
+    offer_to(runner, file, pieces);
+    EXPECT_EQ(receive_all(runner)["outcome"], "complete");
+    EXPECT_TRUE(received == expected);
+}
+
+TEST_F(transfer_test, a_cold_file_is_read_ahead) {
+    const sample_file file(3'000'000);
+    const file_descriptor opened = file.open();
+    ASSERT_EQ(::posix_fadvise(opened.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+    running_engine runner;
+    offer_to(runner, file);
+    EXPECT_EQ(receive_all(runner)["outcome"], "complete");
+    EXPECT_TRUE(received == head + file.content());
+}
+
+TEST_F(transfer_test, a_client_that_leaves_is_client_closed_with_what_it_took) {
+    const sample_file file(20'000'000);
+    running_engine runner;
+    offer_to(runner, file);
+    ASSERT_TRUE(runner.run_until([&] {
+        read_available(connection.client.get(), received, 100'000);
+        return received.size() >= 1'000'000;
+    }));
+    connection.client.reset();
+    const json line = ended(runner);
+    EXPECT_EQ(line["outcome"], "client-closed");
+    EXPECT_GE(line["delivered"], received.size());
+    EXPECT_LE(line["delivered"], line["sent"]);
+    EXPECT_LT(line["sent"], line["expected"]);
+}
+
+TEST_F(transfer_test, a_file_that_is_shortened_ends_the_connection_with_a_reset) {
+    const sample_file file(20'000'000);
+    running_engine runner;
+    offer_to(runner, file);
+    ASSERT_TRUE(runner.run_until([&] {
+        read_available(connection.client.get(), received, 100'000);
+        return received.size() >= 1'000'000;
+    }));
+    ASSERT_EQ(::truncate(file.path().c_str(), 10'000'000), 0);
+    const json line = receive_all(runner);
+    EXPECT_EQ(line["outcome"], "file-changed");
+    EXPECT_LT(received.size(), head.size() + file.content().size());
+    EXPECT_TRUE((head + file.content()).starts_with(received));
+}
+
+TEST_F(transfer_test, a_file_that_is_written_to_ends_the_connection) {
+    const sample_file file(20'000'000);
+    running_engine runner;
+    offer_to(runner, file);
+    ASSERT_TRUE(runner.run_until([&] {
+        read_available(connection.client.get(), received, 100'000);
+        return received.size() >= 1'000'000;
+    }));
+    const file_descriptor writer(::open(file.path().c_str(), O_WRONLY | O_CLOEXEC));
+    ASSERT_EQ(::pwrite(writer.get(), "x", 1, 19'000'000), 1);
+    EXPECT_EQ(receive_all(runner)["outcome"], "file-changed");
+    EXPECT_TRUE((head + file.content()).starts_with(received));
+}
+
+TEST_F(transfer_test, an_unlinked_file_is_sent_to_its_end) {
+    const sample_file file(5'000'000);
+    running_engine runner;
+    offer_to(runner, file);
+    ASSERT_EQ(::unlink(file.path().c_str()), 0);
+    EXPECT_EQ(receive_all(runner)["outcome"], "complete");
+    EXPECT_TRUE(received == head + file.content());
+}
+
+TEST_F(transfer_test, a_client_that_takes_nothing_stalls) {
+    const sample_file file(5'000'000);
+    engine::engine_options options;
+    options.stall_timeout = std::chrono::milliseconds(100);
+    running_engine runner(options);
+    offer_to(runner, file);
+    const json line = ended(runner);
+    EXPECT_EQ(line["outcome"], "stalled");
+    EXPECT_GE(line["duration_ms"], 100);
+}
+
+TEST_F(transfer_test, a_slow_client_does_not_stall) {
+    const sample_file file(400'000);
+    engine::engine_options options;
+    options.stall_timeout = std::chrono::milliseconds(250);
+    running_engine runner(options);
+    offer_to(runner, file);
+    auto next_read = engine::clock::now();
+    // Four times the time-out in all, in steps well below it.
+    ASSERT_TRUE(runner.run_until([&] {
+        if (const auto now = engine::clock::now(); now >= next_read) {
+            next_read = now + std::chrono::milliseconds(25);
+            return !read_available(connection.client.get(), received, 10'000);
+        }
+        return false;
+    }));
+    connection.client.reset();
+    EXPECT_EQ(ended(runner)["outcome"], "complete");
+    EXPECT_TRUE(received == head + file.content());
+}
+
+TEST_F(transfer_test, a_client_that_stays_open_is_closed_after_lingering) {
+    const sample_file file(1000);
+    running_engine runner;
+    offer_to(runner, file);
+    ASSERT_TRUE(runner.run_until([&] { return !read_available(connection.client.get(), received); }));
+    const auto closed_by_us = engine::clock::now();
+    EXPECT_EQ(ended(runner)["outcome"], "complete");
+    EXPECT_GE(engine::clock::now() - closed_by_us, std::chrono::milliseconds(1500));
+}
+
+TEST_F(transfer_test, input_that_nobody_asked_for_does_not_cut_the_end_off) {
+    const sample_file file(2'000'000);
+    running_engine runner;
+    offer_to(runner, file);
+    const std::string more(50'000, 'p');
+    ASSERT_GT(::send(connection.client.get(), more.data(), more.size(), MSG_DONTWAIT | MSG_NOSIGNAL), 0);
+    EXPECT_EQ(receive_all(runner)["outcome"], "complete");
+    EXPECT_TRUE(received == head + file.content());
+}
+
+TEST_F(transfer_test, a_client_that_closes_its_half_first_gets_everything) {
+    const sample_file file(2'000'000);
+    running_engine runner;
+    ASSERT_EQ(::shutdown(connection.client.get(), SHUT_WR), 0);
+    offer_to(runner, file);
+    EXPECT_EQ(receive_all(runner)["outcome"], "complete");
+    EXPECT_TRUE(received == head + file.content());
+}
+
+TEST_F(transfer_test, what_was_written_before_the_handoff_does_not_count_as_delivered) {
+    const sample_file file(5'000'000);
+    const std::string before(30'000, 'b');
+    ASSERT_EQ(::send(connection.server.get(), before.data(), before.size(), 0), 30'000);
+    running_engine runner;
+    offer_to(runner, file);
+    ASSERT_TRUE(runner.run_until([&] {
+        read_available(connection.client.get(), received, 10'000);
+        return received.size() >= 30'000;
+    }));
+    runner.sender.end_all(engine::outcome::shutdown);
+    const json line = ended(runner);
+    EXPECT_EQ(line["outcome"], "shutdown");
+    EXPECT_LE(line["delivered"], line["sent"]);
+    EXPECT_LT(line["delivered"], 1'000'000);
+}
+
+TEST_F(transfer_test, ending_all_resets_what_is_under_way) {
+    const sample_file file(20'000'000);
+    running_engine runner;
+    offer_to(runner, file);
+    ASSERT_TRUE(runner.run_until([&] {
+        read_available(connection.client.get(), received, 100'000);
+        return !received.empty();
+    }));
+    runner.sender.end_all(engine::outcome::shutdown);
+    EXPECT_EQ(runner.sender.active(), 0U);
+    ASSERT_TRUE(runner.run_until([&] { return !read_available(connection.client.get(), received); }));
+    EXPECT_EQ(errno, ECONNRESET);
+    EXPECT_TRUE((head + file.content()).starts_with(received));
+}
+
+TEST_F(transfer_test, many_clients_share_one_descriptor_of_the_file) {
+    const sample_file file(1'000'000);
+    running_engine runner;
+    std::vector<tcp_pair> clients(100);
+    const std::size_t open_before = open_descriptors();
+    for (tcp_pair& one : clients) {
+        std::vector<file_descriptor> descriptors;
+        descriptors.push_back(std::move(one.server));
+        descriptors.push_back(file.open());
+        runner.begin(make_offer(head, file), std::move(descriptors));
+    }
+    EXPECT_EQ(open_descriptors(), open_before + 1);
+    std::vector<std::string> got(clients.size());
+    ASSERT_TRUE(runner.run_until([&] {
+        bool all = true;
+        for (std::size_t i = 0; i < clients.size(); ++i)
+            if (clients[i].client && !read_available(clients[i].client.get(), got[i]))
+                clients[i].client.reset();
+            else if (clients[i].client)
+                all = false;
+        return all;
+    }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
+    for (const std::string& one : got)
+        EXPECT_TRUE(one == head + file.content());
+    EXPECT_EQ(runner.log_lines().size(), clients.size());
+    // Each client had two ends; the file's descriptor has gone with its last transfer.
+    EXPECT_EQ(open_descriptors(), open_before - 2 * clients.size());
+}
+
+} // namespace
+} // namespace dlhandoff::test
