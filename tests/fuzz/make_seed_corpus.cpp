@@ -1,0 +1,107 @@
+// make_seed_corpus FOLDER: writes the messages that fuzzing starts from, one a file.
+
+#include "shared/offer.hpp"
+#include "shared/wire.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace {
+
+using namespace dlhandoff;
+using source = plan_piece::source;
+
+class corpus {
+  public:
+    explicit corpus(std::filesystem::path folder) : folder_(std::move(folder)) {
+        std::filesystem::create_directories(folder_);
+    }
+
+    void write(const char* name, std::span<const std::byte> message) const {
+        std::ofstream file(folder_ / name, std::ios::binary);
+        file.write(reinterpret_cast<const char*>(message.data()),
+                   static_cast<std::streamsize>(message.size()));
+        if (!file.flush())
+            throw std::runtime_error("cannot write " + (folder_ / name).string());
+    }
+
+    void write(const char* name, const request_facts& facts, std::span<const file_identity> files,
+               std::span<const plan_piece> pieces, std::string_view memory) const {
+        auto made = offer::make(facts, files, pieces, std::as_bytes(std::span(memory)));
+        if (const auto* reason = std::get_if<refusal>(&made))
+            throw std::runtime_error(std::string(name) +
+                                     " is no offer: " + std::string(dlhandoff::name(*reason)));
+        auto& one = std::get<offer>(made);
+        one.set_ticket({.slot = 2, .sequence = 9});
+        write(name, one.message());
+    }
+
+  private:
+    std::filesystem::path folder_;
+};
+
+void write_all(const corpus& into) {
+    constexpr std::string_view head =
+        "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\nConnection: close\r\n\r\n";
+    const std::vector<file_identity> one_file{{2049, 12, 100'000, 1'700'000'000'000'000'000}};
+    request_facts facts;
+    facts.client = facts.client_key = "192.0.2.1";
+    facts.vhost = "downloads.example";
+    facts.method = "GET";
+    facts.uri = "/disk.iso";
+    const std::vector<plan_piece> whole{{source::memory, 0, 0, head.size()}, {source::file, 0, 0, 100'000}};
+    into.write("whole-file", facts, one_file, whole, head);
+    into.write("no-texts", {}, one_file, whole, head);
+    into.write("memory-alone", facts, {}, std::vector<plan_piece>{{source::memory, 0, 0, 4}}, "body");
+
+    facts.user = "anna";
+    facts.range = "bytes=0-9,20-29,-10";
+    facts.tag = "nightly";
+    facts.status = 206;
+    std::vector<plan_piece> ranges;
+    for (const std::uint64_t offset : {0U, 20U, 99'990U}) {
+        ranges.push_back({source::memory, 0, 0, head.size()});
+        ranges.push_back({source::file, 0, offset, 10});
+    }
+    into.write("multi-range", facts, one_file, ranges, head);
+
+    std::vector<file_identity> files;
+    std::vector<plan_piece> pieces;
+    for (std::uint32_t index = 0; index < 8; ++index) {
+        files.push_back({2049, 100U + index, std::uint64_t{6'000'000'000} + index, -1});
+        pieces.push_back({source::file, index, 5'000'000'000, 1'000'000'000});
+    }
+    into.write("many-files", facts, files, pieces, {});
+
+    hello greeting{4711, 3, {}};
+    std::string_view("m1").copy(greeting.manager.data(), greeting.manager.size());
+    into.write("hello", encode(greeting));
+    into.write("answer-claimed", encode(answer{9, true, {}}));
+    into.write("answer-refused", encode(answer{9, false, refusal::full}));
+}
+
+} // namespace
+
+int main(int argc, char** argv) try {
+    if (argc != 2) {
+        std::fputs("usage: make_seed_corpus FOLDER\n", stderr);
+        return 2;
+    }
+    write_all(corpus(argv[1]));
+    return EXIT_SUCCESS;
+} catch (const std::exception& error) {
+    std::fprintf(stderr, "make_seed_corpus: %s\n", error.what());
+    return EXIT_FAILURE;
+}
