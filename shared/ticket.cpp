@@ -16,7 +16,7 @@ bool advance(ticket_slot& slot, std::uint64_t sequence, ticket_state to) noexcep
 } // namespace
 
 std::uint64_t offer_ticket(ticket_slot& slot) noexcept {
-    const std::uint64_t sequence = (slot.word.load(std::memory_order_acquire) >> 2) + 1;
+    const std::uint64_t sequence = last_sequence(slot) + 1;
     slot.word.store(word_of(sequence, ticket_state::offered), std::memory_order_release);
     return sequence;
 }
@@ -27,6 +27,10 @@ bool claim_ticket(ticket_slot& slot, std::uint64_t sequence) noexcept {
 
 bool revoke_ticket(ticket_slot& slot, std::uint64_t sequence) noexcept {
     return advance(slot, sequence, ticket_state::revoked);
+}
+
+std::uint64_t last_sequence(const ticket_slot& slot) noexcept {
+    return slot.word.load(std::memory_order_acquire) >> 2;
 }
 
 ticket_state ticket_state_of(const ticket_slot& slot, std::uint64_t sequence) noexcept {

@@ -40,6 +40,9 @@ struct ticket {
 /// Worker: true if the offer is taken back and httpd owns the response.
 [[nodiscard]] bool revoke_ticket(ticket_slot& slot, std::uint64_t sequence) noexcept;
 
+/// The sequence number of the last offer in the slot; 0 before the first.
+[[nodiscard]] std::uint64_t last_sequence(const ticket_slot& slot) noexcept;
+
 /// What the slot says about this offer; `vacant` if it speaks of another one.
 [[nodiscard]] ticket_state ticket_state_of(const ticket_slot& slot, std::uint64_t sequence) noexcept;
 

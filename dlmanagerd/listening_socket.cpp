@@ -1,0 +1,143 @@
+#include "dlmanagerd/listening_socket.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <optional>
+#include <stdexcept>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace dlhandoff::service {
+namespace {
+
+constexpr mode_t socket_mode = 0660;
+constexpr mode_t lock_mode = 0600;
+
+[[noreturn]] void fail(const std::string& what, int error) {
+    throw std::runtime_error(what + ": " + std::strerror(error));
+}
+
+[[noreturn]] void refuse_live(const std::string& path) {
+    throw std::runtime_error(
+        "a process listens at " + path +
+        " already and goes on undisturbed; stop it first, or give another path with --listen");
+}
+
+/// What lies at `path` itself, links not followed.
+std::optional<struct stat> look_at(const std::string& path) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) < 0)
+        return std::nullopt;
+    return status;
+}
+
+sockaddr_un address_of(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path)
+        fail("cannot listen at " + path, ENAMETOOLONG);
+    std::memcpy(address.sun_path, path.data(), path.size());
+    return address;
+}
+
+file_descriptor make_socket() {
+    file_descriptor made(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!made)
+        throw_errno("socket(AF_UNIX, SOCK_SEQPACKET)");
+    return made;
+}
+
+} // namespace
+
+listening_socket::listening_socket(const std::string& path) : path_(path), lock_path_(path + ".lock") {
+    take_lock();
+    try {
+        remove_stale();
+        bind_and_listen();
+    } catch (...) {
+        ::unlink(lock_path_.c_str());
+        throw;
+    }
+}
+
+void listening_socket::take_lock() {
+    for (;;) {
+        lock_.reset(::open(lock_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, lock_mode));
+        if (!lock_)
+            fail("cannot make " + lock_path_ + " (its directory must exist and be this user's to write)",
+                 errno);
+        while (::flock(lock_.get(), LOCK_EX | LOCK_NB) < 0) {
+            if (errno == EWOULDBLOCK)
+                refuse_live(path_);
+            if (errno != EINTR)
+                fail("cannot lock " + lock_path_, errno);
+        }
+        // Its last holder may have removed the file between our open() and flock(): then the lock is of no
+        // use.
+        struct stat held {};
+        const auto named = look_at(lock_path_);
+        if (named && ::fstat(lock_.get(), &held) == 0 && held.st_ino == named->st_ino &&
+            held.st_dev == named->st_dev)
+            return;
+    }
+}
+
+void listening_socket::remove_stale() const {
+    const auto found = look_at(path_);
+    if (!found) {
+        if (errno == ENOENT)
+            return;
+        fail("cannot look at " + path_, errno);
+    }
+    if (!S_ISSOCK(found->st_mode))
+        throw std::runtime_error(path_ +
+                                 " exists and is not a socket; it is left alone: remove it, or give another "
+                                 "path with --listen");
+    // Whoever listens there without our lock shows by accepting, by a full backlog (EAGAIN) or by another
+    // type (EPROTOTYPE); only a refused connection says that nobody does.
+    const sockaddr_un address = address_of(path_);
+    const file_descriptor probe = make_socket();
+    if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+        errno == EAGAIN || errno == EPROTOTYPE)
+        refuse_live(path_);
+    if (errno != ECONNREFUSED)
+        fail("cannot tell whether a process listens at " + path_, errno);
+    if (::unlink(path_.c_str()) < 0)
+        fail("cannot remove " + path_ + ", which a dead manager has left", errno);
+}
+
+void listening_socket::bind_and_listen() {
+    socket_ = make_socket();
+    const sockaddr_un address = address_of(path_);
+    // bind() makes the file with the socket's own mode, less the umask: so nobody else can connect, not even
+    // for a moment. What the umask took is given back afterwards.
+    if (::fchmod(socket_.get(), socket_mode) < 0)
+        throw_errno("fchmod(socket)");
+    if (::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+        fail("cannot make the socket " + path_, errno);
+    const auto made = look_at(path_);
+    if (!made)
+        fail("cannot look at " + path_, errno);
+    device_ = made->st_dev;
+    inode_ = made->st_ino;
+    if (::chmod(path_.c_str(), socket_mode) < 0 || ::listen(socket_.get(), SOMAXCONN) < 0) {
+        const int error = errno;
+        ::unlink(path_.c_str());
+        fail("cannot listen at " + path_, error);
+    }
+}
+
+listening_socket::~listening_socket() {
+    const auto named = look_at(path_);
+    if (named && named->st_ino == inode_ && named->st_dev == device_)
+        ::unlink(path_.c_str());
+    socket_.reset();
+    // Under the lock, and before it is let go: see take_lock().
+    ::unlink(lock_path_.c_str());
+}
+
+} // namespace dlhandoff::service

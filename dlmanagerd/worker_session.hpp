@@ -1,0 +1,74 @@
+#pragma once
+
+#include "dlmanagerd/engine/engine.hpp"
+#include "dlmanagerd/engine/event_loop.hpp"
+#include "shared/board.hpp"
+#include "shared/descriptor_passing.hpp"
+#include "shared/wire.hpp"
+
+#include <cstdint>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+namespace dlhandoff::service {
+
+class worker_session;
+
+/// Who keeps sessions, and hears from them.
+class session_owner {
+  public:
+    /// The session is over: destroy it.
+    virtual void on_end(worker_session& ended) = 0;
+    /// It has refused an offer; the worker serves that response itself.
+    virtual void on_refusal(const worker_session& by, refusal reason) = 0;
+
+  protected:
+    ~session_owner() = default;
+};
+
+/// What all sessions of a manager share.
+struct session_surroundings {
+    engine::event_loop& loop;
+    engine::engine& engine;
+    const board& tickets;
+    received_message& incoming; ///< where every session receives: one buffer, since one thread does
+    session_owner& owner;
+};
+
+/// One connection from an httpd worker: takes its offers, and answers each. One thread, the loop's.
+///
+/// A bad message costs its sender a refusal, never the session. A session ends when the worker closes it, or
+/// when an answer can't be sent: the worker, which then reads an end of file instead of an answer, knows that
+/// nothing was sent to the client.
+class worker_session final : public engine::event_handler {
+  public:
+    /// `peer`: SO_PEERCRED's. `slot`: on the board, this session's alone. References must outlive the
+    /// session.
+    worker_session(const session_surroundings& shared, file_descriptor socket, const ucred& peer,
+                   std::uint32_t slot);
+    ~worker_session();
+
+    /// Says hello and begins to listen. False, with errno set, if that fails: then destroy the session.
+    [[nodiscard]] bool start(const hello& greeting);
+
+    void on_events(std::uint32_t events) override;
+
+    [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
+    [[nodiscard]] uid_t user() const noexcept { return user_; }
+    [[nodiscard]] pid_t process() const noexcept { return process_; }
+
+  private:
+    /// The next message, from its checks to its answer. False if the session must end.
+    [[nodiscard]] bool take_message();
+    [[nodiscard]] bool take_offer(offer offered);
+    [[nodiscard]] bool refuse(refusal reason, std::uint64_t sequence);
+    [[nodiscard]] bool send(const answer& value) const;
+
+    const session_surroundings& shared_;
+    file_descriptor socket_;
+    uid_t user_;
+    pid_t process_;
+    std::uint32_t slot_;
+};
+
+} // namespace dlhandoff::service
