@@ -9,16 +9,20 @@
 namespace dlhandoff::engine {
 namespace {
 
+void append_base36(std::string& to, std::int64_t value) {
+    char digits[16];
+    to.append(digits, std::to_chars(digits, digits + sizeof digits, value, 36).ptr);
+    to += '-';
+}
+
 /// Differs between managers and between their lives, so that an id names one transfer for ever.
 std::string make_id_prefix() {
     const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::system_clock::now().time_since_epoch());
-    char text[40];
-    char* end = std::to_chars(text, text + sizeof text, now.count(), 36).ptr;
-    *end++ = '-';
-    end = std::to_chars(end, text + sizeof text, ::getpid(), 36).ptr;
-    *end++ = '-';
-    return {text, end};
+    std::string prefix;
+    append_base36(prefix, now.count());
+    append_base36(prefix, ::getpid());
+    return prefix;
 }
 
 } // namespace
