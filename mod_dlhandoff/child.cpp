@@ -1,0 +1,51 @@
+#include "mod_dlhandoff/child.hpp"
+
+#include "mod_dlhandoff/child_end.hpp"
+#include "mod_dlhandoff/module.hpp"
+
+#include <cerrno>
+#include <utility>
+
+namespace dlhandoff::httpd {
+namespace {
+
+child* the_child = nullptr;
+
+} // namespace
+
+child* child::current() noexcept {
+    return the_child;
+}
+
+child::child(const server_config& config) : config_(config) {
+    if (config.manager_socket != nullptr)
+        service_.emplace(config.manager_socket, config.claim_timeout);
+    else
+        embedded_.emplace(config.transfer_log);
+}
+
+void child::init(apr_pool_t* pchild, server_rec* main_server) noexcept try {
+    the_child = new child(server_config_of(main_server));
+    if (the_child->embedded_)
+        end_with_child(pchild, *the_child->embedded_);
+} catch (const std::exception& failure) {
+    ap_log_error(
+        APLOG_MARK, APLOG_ERR, 0, main_server,
+        "mod_dlhandoff could not start in this child: %s: httpd serves all downloads of this child itself",
+        failure.what());
+}
+
+handover child::hand_over(conn_rec* c, offer offered, std::span<const int> descriptors) {
+    if (!dead_.valid())
+        return {decline_reason::descriptors, EMFILE};
+    handover result;
+    if (service_)
+        result = service_->hand_over(offered, descriptors);
+    else
+        result = embedded_->hand_over(std::move(offered), descriptors);
+    if (result.claimed())
+        dead_.detach(c, descriptors.front());
+    return result;
+}
+
+} // namespace dlhandoff::httpd

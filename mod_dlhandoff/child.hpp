@@ -1,0 +1,41 @@
+#pragma once
+
+#include "mod_dlhandoff/detach.hpp"
+#include "mod_dlhandoff/directives.hpp"
+#include "mod_dlhandoff/embedded_manager.hpp"
+#include "mod_dlhandoff/handover.hpp"
+#include "mod_dlhandoff/manager_client.hpp"
+
+#include <httpd.h>
+
+#include <memory>
+#include <optional>
+
+namespace dlhandoff::httpd {
+
+/// What an httpd child has of this module: its manager, or its way to it, and the socket to detach with. Made
+/// in child_init, stays until the process ends, since threads of the MPM may live as long.
+class child {
+  public:
+    /// This process's; nullptr if there was no memory for it.
+    [[nodiscard]] static child* current() noexcept;
+
+    /// Hook child_init.
+    static void init(apr_pool_t* pchild, server_rec* main_server) noexcept;
+
+    [[nodiscard]] const server_config& config() const noexcept { return config_; }
+
+    /// Offers a response to the manager; after a claim httpd has let go of the client. Any thread.
+    /// Throws std::bad_alloc, and then nothing has happened.
+    [[nodiscard]] handover hand_over(conn_rec* c, offer offered, std::span<const int> descriptors);
+
+  private:
+    explicit child(const server_config& config);
+
+    const server_config& config_;
+    const dead_socket dead_;
+    std::optional<manager_client> service_;
+    std::optional<embedded_manager> embedded_;
+};
+
+} // namespace dlhandoff::httpd

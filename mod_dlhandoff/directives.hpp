@@ -1,0 +1,46 @@
+#pragma once
+
+#include <httpd.h>
+
+#include <ap_expr.h>
+#include <chrono>
+#include <cstdint>
+#include <http_config.h>
+
+namespace dlhandoff::httpd {
+
+/// Directives that may stand in a server, virtual host, directory or .htaccess. Lives in httpd's pools; what
+/// is not set inherits.
+struct directory_config {
+    enum class setting : std::uint8_t { unset, off, on };
+    setting handoff = setting::unset;
+    bool has_min_size = false;
+    std::uint64_t min_size = default_min_size; ///< bytes in files
+    const ap_expr_info_t* tag = nullptr;
+
+    static constexpr std::uint64_t default_min_size = 64 * 1024;
+    [[nodiscard]] bool on() const noexcept { return handoff == setting::on; }
+};
+
+/// Directives of the main server. Lives in pconf: as long as one reading of the configuration.
+struct server_config {
+    const char* manager_socket = nullptr; ///< the service's; nullptr: embedded
+    std::chrono::microseconds claim_timeout = std::chrono::milliseconds(250);
+    const char* transfer_log_path = nullptr;
+    int transfer_log = -1; ///< open for appending from open_logs on, closed with pconf
+};
+
+[[nodiscard]] const directory_config& directory_config_of(const request_rec* r) noexcept;
+[[nodiscard]] server_config& server_config_of(const server_rec* main_server) noexcept;
+
+// For the module record: called by httpd while it reads its configuration, one thread.
+void* create_directory_config(apr_pool_t* pool, char* directory) noexcept;
+void* merge_directory_config(apr_pool_t* pool, void* base, void* added) noexcept;
+void* create_server_config(apr_pool_t* pool, server_rec* server) noexcept;
+extern const command_rec directives[];
+
+/// Hook: what single directives can't see. An error stops configtest and start.
+int check_directives(apr_pool_t* pconf, apr_pool_t* plog, apr_pool_t* ptemp,
+                     server_rec* main_server) noexcept;
+
+} // namespace dlhandoff::httpd

@@ -1,0 +1,50 @@
+#pragma once
+
+#include "dlmanagerd/engine/engine_thread.hpp"
+#include "mod_dlhandoff/handover.hpp"
+#include "shared/offer.hpp"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <span>
+
+namespace dlhandoff::httpd {
+
+/// The manager inside an httpd child: an engine on a thread of its own, which is started when the first
+/// download is handed off, so that a child that never has one pays nothing.
+///
+/// Any thread may call any function; belongs to one process, made after fork().
+class embedded_manager {
+  public:
+    /// `transfer_log` is the parent's descriptor, borrowed, or -1.
+    explicit embedded_manager(int transfer_log) noexcept : transfer_log_(transfer_log) {}
+
+    /// Offers a response. `descriptors` (client, then files) stay the caller's. Throws std::bad_alloc, and
+    /// then owns nothing.
+    [[nodiscard]] handover hand_over(offer offered, std::span<const int> descriptors);
+
+    [[nodiscard]] bool started() const noexcept {
+        return running_.load(std::memory_order_acquire) != nullptr;
+    }
+
+    /// Ends all downloads at once. Async-signal-safe, but not beside end().
+    void cut() noexcept;
+
+    /// Takes no more downloads and waits until those under way have ended, or until cut().
+    void drain() noexcept;
+
+    /// Ends the engine's thread, and what downloads it still has. Nothing can be handed over any more.
+    void end() noexcept;
+
+  private:
+    [[nodiscard]] std::shared_ptr<engine::engine_thread> engine();
+
+    const int transfer_log_;
+    std::mutex mutex_;
+    std::shared_ptr<engine::engine_thread> engine_; ///< guarded by mutex_
+    bool ended_ = false;                            ///< guarded by mutex_
+    std::atomic<engine::engine_thread*> running_{nullptr};
+};
+
+} // namespace dlhandoff::httpd

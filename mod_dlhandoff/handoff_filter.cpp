@@ -1,0 +1,169 @@
+#include "mod_dlhandoff/handoff_filter.hpp"
+
+#include "mod_dlhandoff/child.hpp"
+#include "mod_dlhandoff/directives.hpp"
+#include "mod_dlhandoff/eligibility.hpp"
+#include "mod_dlhandoff/manager_trouble.hpp"
+#include "mod_dlhandoff/request_facts.hpp"
+#include "mod_dlhandoff/response_plan.hpp"
+
+#include <apr_optional.h>
+#include <apr_strings.h>
+#include <mod_log_config.h>
+#include <new>
+#include <util_filter.h>
+#include <vector>
+
+// mod_logio's; Debian ships no header that declares it without http_core's internals.
+APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_out, (conn_rec * c, apr_off_t bytes));
+
+namespace dlhandoff::httpd {
+namespace {
+
+constexpr const char* filter_name = "DLHANDOFF";
+constexpr const char* note_name = "dlhandoff";
+
+ap_filter_rec_t* filter_record = nullptr;
+
+/// Lives in the request's pool.
+struct filter_state {
+    apr_bucket_brigade* held = nullptr; ///< the head, while the body has not come
+    bool claimed = false;
+};
+
+void note_decline(request_rec* r, const decline& why) noexcept {
+    const std::string_view word = name(why);
+    apr_table_setn(r->notes, note_name,
+                   apr_psprintf(r->pool, "declined:%.*s", static_cast<int>(word.size()), word.data()));
+}
+
+bool ends_response(apr_bucket_brigade* brigade) noexcept {
+    for (const apr_bucket* bucket = APR_BRIGADE_LAST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade);
+         bucket = APR_BUCKET_PREV(bucket))
+        if (APR_BUCKET_IS_EOS(bucket))
+            return true;
+    return false;
+}
+
+/// httpd's HTTP_HEADER filter passes the head on its own, as heap data.
+bool may_be_head(apr_bucket_brigade* brigade) noexcept {
+    apr_size_t size = 0;
+    for (const apr_bucket* bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade);
+         bucket = APR_BUCKET_NEXT(bucket)) {
+        if (!APR_BUCKET_IS_HEAP(bucket) && !APR_BUCKET_IS_POOL(bucket) && !APR_BUCKET_IS_TRANSIENT(bucket) &&
+            !APR_BUCKET_IS_IMMORTAL(bucket))
+            return false;
+        size += bucket->length;
+        if (size > max_plan_memory)
+            return false;
+    }
+    return true;
+}
+
+/// httpd serves: all that is here goes on as it came, and the filter is done with this request.
+apr_status_t pass_on(ap_filter_t* filter, filter_state& state, apr_bucket_brigade* brigade) noexcept {
+    if (state.held != nullptr)
+        APR_BRIGADE_PREPEND(brigade, state.held);
+    ap_remove_output_filter(filter);
+    return ap_pass_brigade(filter->next, brigade);
+}
+
+handover hand_over(ap_filter_t* filter, apr_bucket_brigade* response) {
+    request_rec* const r = filter->r;
+    conn_rec* const c = filter->c;
+    child* const process = child::current();
+    if (process == nullptr)
+        return {decline_reason::no_memory};
+    if (const auto wrong = check_request(r))
+        return {*wrong};
+    if (const auto wrong = check_filters(filter))
+        return {*wrong};
+    const auto planned = response_plan::of(response, directory_config_of(r).min_size);
+    if (const auto* wrong = std::get_if<decline_reason>(&planned))
+        return {*wrong};
+    const auto& plan = std::get<response_plan>(planned);
+    if (const auto wrong = check_request_body(r))
+        return {*wrong};
+    if (const auto wrong = check_output(filter))
+        return {*wrong};
+    if (const auto wrong = check_input(r))
+        return {*wrong};
+    const auto client = client_descriptor(c);
+    if (const auto* wrong = std::get_if<decline_reason>(&client))
+        return {*wrong};
+
+    auto made = offer::make(facts_of(r), plan.files(), plan.pieces(), plan.memory());
+    if (const auto* wrong = std::get_if<refusal>(&made))
+        return {*wrong};
+    auto& offered = std::get<offer>(made);
+    const std::uint64_t bytes = offered.response_bytes();
+    std::vector<int> descriptors{std::get<int>(client)};
+    descriptors.insert(descriptors.end(), plan.descriptors().begin(), plan.descriptors().end());
+    const handover result = process->hand_over(c, std::move(offered), descriptors);
+    if (result.claimed()) {
+        apr_table_setn(r->notes, note_name, "claimed");
+        // mod_logio counts what httpd sends; %O is to say what this response has.
+        if (auto* const add_bytes_out = APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_out))
+            add_bytes_out(c, static_cast<apr_off_t>(bytes));
+    }
+    return result;
+}
+
+apr_status_t handle(ap_filter_t* filter, filter_state& state, apr_bucket_brigade* brigade) noexcept {
+    request_rec* const r = filter->r;
+    if (state.claimed || APR_BRIGADE_EMPTY(brigade)) {
+        apr_brigade_cleanup(brigade);
+        return APR_SUCCESS;
+    }
+    // The directives may have changed since the filter was added: by an internal redirect.
+    if (!directory_config_of(r).on())
+        return pass_on(filter, state, brigade);
+    if (!ends_response(brigade)) {
+        if (state.held == nullptr && may_be_head(brigade) &&
+            ap_save_brigade(filter, &state.held, &brigade, r->pool) == APR_SUCCESS)
+            return APR_SUCCESS;
+        note_decline(r, decline_reason::bucket);
+        return pass_on(filter, state, brigade);
+    }
+    if (state.held != nullptr)
+        APR_BRIGADE_PREPEND(brigade, state.held);
+    handover result;
+    try {
+        result = hand_over(filter, brigade);
+    } catch (const std::exception&) {
+        result = {decline_reason::no_memory};
+    }
+    if (result.claimed()) {
+        state.claimed = true;
+        apr_brigade_cleanup(brigade);
+        return APR_SUCCESS;
+    }
+    note_decline(r, *result.declined);
+    if (const child* const process = child::current())
+        report_manager_trouble(r, result, process->config());
+    return pass_on(filter, state, brigade);
+}
+
+apr_status_t filter_response(ap_filter_t* filter, apr_bucket_brigade* brigade) noexcept {
+    return handle(filter, *static_cast<filter_state*>(filter->ctx), brigade);
+}
+
+} // namespace
+
+void register_handoff_filter() noexcept {
+    filter_record = ap_register_output_filter(filter_name, filter_response, nullptr,
+                                              static_cast<ap_filter_type>(AP_FTYPE_CONNECTION - 1));
+}
+
+void insert_handoff_filter(request_rec* r) noexcept {
+    if (r->main != nullptr || !directory_config_of(r).on())
+        return;
+    // An internal redirect takes the filter along, and asks for it again.
+    for (const ap_filter_t* filter = r->output_filters; filter != nullptr; filter = filter->next)
+        if (filter->frec == filter_record)
+            return;
+    auto* const state = new (apr_palloc(r->pool, sizeof(filter_state))) filter_state;
+    ap_add_output_filter_handle(filter_record, state, r, r->connection);
+}
+
+} // namespace dlhandoff::httpd

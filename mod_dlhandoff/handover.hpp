@@ -1,0 +1,16 @@
+#pragma once
+
+#include "mod_dlhandoff/decline.hpp"
+
+#include <optional>
+
+namespace dlhandoff::httpd {
+
+/// What became of an offer: a manager owns the response now, or httpd serves it.
+struct handover {
+    std::optional<decline> declined; ///< nothing: claimed
+    int error = 0;                   ///< errno of the call that failed, 0 if none did
+    [[nodiscard]] bool claimed() const noexcept { return !declined; }
+};
+
+} // namespace dlhandoff::httpd

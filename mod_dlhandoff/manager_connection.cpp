@@ -1,0 +1,225 @@
+#include "mod_dlhandoff/manager_connection.hpp"
+
+#include "shared/wire.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+namespace dlhandoff::httpd {
+namespace {
+
+constexpr std::size_t longest_message = std::max(hello_size, answer_size);
+
+bool means_no_descriptors(int error) noexcept {
+    // ETOOMANYREFS: more of this user's descriptors under way than RLIMIT_NOFILE (unix(7)).
+    return error == EMFILE || error == ENFILE || error == ETOOMANYREFS;
+}
+
+handover declined(decline why, int error = 0) noexcept {
+    return {why, error};
+}
+
+handover failed_call(int error) noexcept {
+    return declined(means_no_descriptors(error) ? decline_reason::descriptors : decline_reason::manager_down,
+                    error);
+}
+
+} // namespace
+
+std::variant<std::unique_ptr<manager_connection>, handover>
+manager_connection::connect(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path)
+        return declined(decline_reason::manager_down, ENAMETOOLONG);
+    std::memcpy(address.sun_path, path.data(), path.size());
+    file_descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!socket)
+        return failed_call(errno);
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+        // EAGAIN: somebody listens but has not accepted for so long that the backlog is full (connect(2)).
+        if (errno == EAGAIN)
+            return declined(decline_reason::manager_unresponsive, errno);
+        return failed_call(errno);
+    }
+    return std::unique_ptr<manager_connection>(new manager_connection(std::move(socket)));
+}
+
+/// True if there is something to receive, false when the time is up.
+bool manager_connection::wait(clock::time_point deadline) const noexcept {
+    for (;;) {
+        const auto left = std::chrono::ceil<std::chrono::nanoseconds>(deadline - clock::now()).count();
+        const long nanoseconds = std::max<long>(left, 0);
+        const timespec limit{nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000};
+        pollfd one{socket_.get(), POLLIN, 0};
+        const int ready = ::ppoll(&one, 1, &limit, nullptr);
+        if (ready >= 0)
+            return ready > 0;
+        if (errno != EINTR)
+            return false;
+    }
+}
+
+receive_result manager_connection::receive() {
+    auto result = receive_message(socket_.get(), longest_message, message_);
+    // A reset (the manager died with an offer unread) is reported once, and before messages that have
+    // arrived: what the manager has said is still there.
+    if (result == receive_result::peer_gone)
+        result = receive_message(socket_.get(), longest_message, message_);
+    return result;
+}
+
+std::optional<handover> manager_connection::take_hello() {
+    state_ = state::broken;
+    const auto greeting = message_.truncated ? std::nullopt : decode_hello(message_.bytes);
+    if (!greeting)
+        return declined(decline_reason::wire_version);
+    if (message_.descriptors_lost)
+        return declined(decline_reason::descriptors, EMFILE);
+    if (message_.descriptors.size() != 1)
+        return declined(decline_reason::board);
+    board_ = board::attach(std::move(message_.descriptors.front()));
+    message_.descriptors.clear();
+    if (!board_ || greeting->slot >= board_->slots())
+        return declined(decline_reason::board);
+    slot_ = greeting->slot;
+    state_ = state::idle;
+    return std::nullopt;
+}
+
+std::optional<handover> manager_connection::await_hello(clock::time_point deadline) {
+    for (;;) {
+        const bool readable = wait(deadline);
+        switch (receive()) {
+        case receive_result::message:
+            return take_hello();
+        case receive_result::would_block:
+            if (!readable)
+                return declined(decline_reason::manager_unresponsive);
+            break;
+        case receive_result::peer_gone:
+            state_ = state::broken;
+            return declined(decline_reason::manager_down, ECONNRESET);
+        case receive_result::failed:
+            state_ = state::broken;
+            return failed_call(errno);
+        }
+    }
+}
+
+manager_connection::heard manager_connection::hear_answer() {
+    for (;;) {
+        switch (receive()) {
+        case receive_result::message:
+            if (const auto said = message_.truncated ? std::nullopt : decode_answer(message_.bytes)) {
+                if (said->sequence != sequence_)
+                    break; // to an earlier offer
+                return {said->claimed ? heard::what::claimed : heard::what::refused, said->reason};
+            }
+            return {heard::what::garbled};
+        case receive_result::would_block:
+            return {};
+        case receive_result::peer_gone:
+        case receive_result::failed:
+            return {heard::what::lost};
+        }
+    }
+}
+
+std::optional<handover> manager_connection::hand_over(offer& offered, std::span<const int> descriptors,
+                                                      clock::time_point deadline) {
+    ticket_slot& slot = board_->slot(slot_);
+    sequence_ = offer_ticket(slot);
+    offered.set_ticket({slot_, sequence_});
+    switch (send_message(socket_.get(), offered.message(), descriptors)) {
+    case send_result::sent:
+        break;
+    case send_result::peer_gone:
+        state_ = state::broken;
+        return std::nullopt;
+    case send_result::would_block:
+        (void)revoke_ticket(slot, sequence_);
+        return declined(decline_reason::manager_unresponsive, EAGAIN);
+    case send_result::failed: {
+        const int error = errno;
+        (void)revoke_ticket(slot, sequence_);
+        return failed_call(error);
+    }
+    }
+    state_ = state::awaiting_answer;
+    heard last;
+    bool readable = true;
+    while (last.said == heard::what::nothing && readable) {
+        readable = wait(deadline);
+        last = hear_answer();
+    }
+    if (last.said == heard::what::nothing) {
+        if (revoke_ticket(slot, sequence_))
+            return declined(decline_reason::manager_timeout);
+        // Claimed in this very moment; the answer may be here as well.
+        last = hear_answer();
+    }
+    return conclude(last, slot);
+}
+
+/// Who owns the response after these last words.
+handover manager_connection::conclude(const heard& last, ticket_slot& slot) {
+    switch (last.said) {
+    case heard::what::nothing:
+        break; // The slot says claimed: the manager sends when it goes on.
+    case heard::what::claimed:
+        state_ = state::idle;
+        break;
+    case heard::what::refused:
+        state_ = state::idle;
+        (void)revoke_ticket(slot, sequence_);
+        return declined(last.reason);
+    case heard::what::lost:
+        // A manager answers before its first byte to the client and drops what it can't answer: nothing was
+        // sent.
+        state_ = state::broken;
+        return declined(decline_reason::manager_down, ECONNRESET);
+    case heard::what::garbled:
+        state_ = state::broken;
+        if (revoke_ticket(slot, sequence_))
+            return declined(decline_reason::wire_version);
+        break;
+    }
+    return {};
+}
+
+manager_connection::state manager_connection::settle() {
+    if (state_ == state::awaiting_hello) {
+        switch (receive()) {
+        case receive_result::message:
+            (void)take_hello();
+            break;
+        case receive_result::would_block:
+            break;
+        case receive_result::peer_gone:
+        case receive_result::failed:
+            state_ = state::broken;
+            break;
+        }
+    } else if (state_ == state::awaiting_answer) {
+        switch (hear_answer().said) {
+        case heard::what::nothing:
+            break;
+        case heard::what::claimed:
+        case heard::what::refused:
+            state_ = state::idle;
+            break;
+        case heard::what::lost:
+        case heard::what::garbled:
+            state_ = state::broken;
+            break;
+        }
+    }
+    return state_;
+}
+
+} // namespace dlhandoff::httpd

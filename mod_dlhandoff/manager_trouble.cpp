@@ -1,0 +1,84 @@
+#include "mod_dlhandoff/manager_trouble.hpp"
+
+#include "mod_dlhandoff/module.hpp"
+
+#include <apr_time.h>
+#include <atomic>
+#include <string_view>
+
+namespace dlhandoff::httpd {
+namespace {
+
+struct explanation {
+    const char* what;
+    const char* until;
+};
+
+explanation explain(decline_reason why) noexcept {
+    switch (why) {
+    case decline_reason::descriptors:
+        return {"no descriptors are left",
+                "some are free; raise the limit of open files (LimitNOFILE, ulimit -n) or fs.file-max"};
+    case decline_reason::no_memory:
+        return {"no memory is left", "there is some"};
+    case decline_reason::manager_down:
+        return {"no manager is there",
+                "one is there again; start dlmanagerd, and see that its listen path is this one and "
+                "its allow_users has httpd's User"};
+    case decline_reason::manager_unresponsive:
+        return {"the manager does not answer", "it answers again; if it doesn't, restart dlmanagerd"};
+    case decline_reason::manager_timeout:
+        return {"the manager did not answer within DLHandoffClaimTimeout", "it answers in time"};
+    case decline_reason::wire_version:
+        return {"the manager speaks another version of the protocol",
+                "mod_dlhandoff and dlmanagerd are of the same release"};
+    case decline_reason::board:
+        return {"the manager's board is of another version",
+                "mod_dlhandoff and dlmanagerd are of the same release"};
+    default:
+        return {"the manager can't take downloads", "it can again"};
+    }
+}
+
+explanation explain(refusal why) noexcept {
+    switch (why) {
+    case refusal::full:
+        return {"the manager is full", "it has room again; raise its limit of transfers or descriptors"};
+    case refusal::stopping:
+        return {"the manager is about to end", "another one is there"};
+    case refusal::descriptors_lost:
+        return {"the manager has no descriptors left",
+                "it has some again; raise its limit of open files (LimitNOFILE)"};
+    case refusal::version:
+        return {"the manager speaks another version of the protocol",
+                "mod_dlhandoff and dlmanagerd are of the same release"};
+    default:
+        return {"the manager refuses what it is offered", "it does not; please report this"};
+    }
+}
+
+constexpr apr_time_t pause = apr_time_from_sec(60);
+std::atomic<apr_time_t> last_report{-pause};
+
+} // namespace
+
+void report_manager_trouble(request_rec* r, const handover& result, const server_config& config) noexcept {
+    if (!result.declined || !is_managers_fault(*result.declined))
+        return;
+    const apr_time_t now = apr_time_now();
+    apr_time_t last = last_report.load(std::memory_order_relaxed);
+    if (now - last < pause || !last_report.compare_exchange_strong(last, now))
+        return;
+    const auto* own = std::get_if<decline_reason>(&*result.declined);
+    const explanation said = own != nullptr ? explain(*own) : explain(std::get<refusal>(*result.declined));
+    const std::string_view word = name(*result.declined);
+    ap_log_rerror(APLOG_MARK, APLOG_WARNING, result.error, r,
+                  "DLHandoffManager %s%s: %s (%.*s): httpd serves downloads itself until %s. This is said "
+                  "once a minute "
+                  "at most",
+                  config.manager_socket != nullptr ? "unix:" : "embedded",
+                  config.manager_socket != nullptr ? config.manager_socket : "", said.what,
+                  static_cast<int>(word.size()), word.data(), said.until);
+}
+
+} // namespace dlhandoff::httpd

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "mod_dlhandoff/directives.hpp"
+#include "mod_dlhandoff/handover.hpp"
+
+#include <httpd.h>
+
+namespace dlhandoff::httpd {
+
+/// Says in the error log that the manager did not take a download and what to do about it: once a minute at
+/// most in each process, whatever the reasons. Says nothing of declines that are not the manager's fault. Any
+/// thread.
+void report_manager_trouble(request_rec* r, const handover& result, const server_config& config) noexcept;
+
+} // namespace dlhandoff::httpd

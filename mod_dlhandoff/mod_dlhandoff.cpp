@@ -1,0 +1,38 @@
+// The module record, and which hook calls what.
+
+#include "mod_dlhandoff/child.hpp"
+#include "mod_dlhandoff/child_end.hpp"
+#include "mod_dlhandoff/directives.hpp"
+#include "mod_dlhandoff/handoff_filter.hpp"
+#include "mod_dlhandoff/module.hpp"
+#include "mod_dlhandoff/transfer_log_file.hpp"
+
+#include <http_request.h>
+#include <mpm_common.h>
+
+namespace dlhandoff::httpd {
+namespace {
+
+void register_hooks(apr_pool_t*) noexcept {
+    ap_hook_check_config(check_directives, nullptr, nullptr, APR_HOOK_MIDDLE);
+    ap_hook_open_logs(open_transfer_log, nullptr, nullptr, APR_HOOK_MIDDLE);
+    ap_hook_child_init(child::init, nullptr, nullptr, APR_HOOK_MIDDLE);
+    ap_hook_child_stopping(child_stopping, nullptr, nullptr, APR_HOOK_MIDDLE);
+    // First, so that every other filter of the same place lies between this one and the socket, where it is
+    // seen.
+    ap_hook_insert_filter(insert_handoff_filter, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
+    register_handoff_filter();
+}
+
+} // namespace
+} // namespace dlhandoff::httpd
+
+module AP_MODULE_DECLARE_DATA dlhandoff_module = {
+    STANDARD20_MODULE_STUFF,
+    dlhandoff::httpd::create_directory_config,
+    dlhandoff::httpd::merge_directory_config,
+    dlhandoff::httpd::create_server_config,
+    nullptr, // the server's directives stand in the main server only
+    dlhandoff::httpd::directives,
+    dlhandoff::httpd::register_hooks,
+    0};

@@ -1,0 +1,40 @@
+#include "mod_dlhandoff/transfer_log_file.hpp"
+
+#include "mod_dlhandoff/directives.hpp"
+#include "mod_dlhandoff/module.hpp"
+
+#include <apr_pools.h>
+#include <cerrno>
+#include <fcntl.h>
+#include <http_core.h>
+#include <unistd.h>
+
+namespace dlhandoff::httpd {
+namespace {
+
+apr_status_t close_transfer_log(void* config) noexcept {
+    auto& main = *static_cast<server_config*>(config);
+    ::close(main.transfer_log);
+    main.transfer_log = -1;
+    return APR_SUCCESS;
+}
+
+} // namespace
+
+int open_transfer_log(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* main_server) noexcept {
+    server_config& config = server_config_of(main_server);
+    // The first of the two readings at start is only a check of the configuration.
+    if (config.transfer_log_path == nullptr || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
+        return OK;
+    config.transfer_log = ::open(config.transfer_log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    if (config.transfer_log < 0) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, errno, main_server,
+                     "DLHandoffTransferLog: could not open %s for appending; its directory must exist",
+                     config.transfer_log_path);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    apr_pool_cleanup_register(pconf, &config, close_transfer_log, apr_pool_cleanup_null);
+    return OK;
+}
+
+} // namespace dlhandoff::httpd
