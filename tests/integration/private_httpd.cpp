@@ -1,0 +1,198 @@
+#include "tests/integration/private_httpd.hpp"
+
+#include "shared/file_descriptor.hpp"
+#include "tests/integration/raw_client.hpp"
+
+#include <arpa/inet.h>
+#include <atomic>
+#include <csignal>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sstream>
+#include <stdexcept>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace dlhandoff::test {
+namespace {
+
+/// An address of 127.0.0.0/8 from the test's own process id: tests that run at the same time never meet, and
+/// nobody's ephemeral port can be the one that was found free.
+std::string own_address() {
+    const auto pid = static_cast<unsigned>(::getpid());
+    return "127." + std::to_string(1 + (pid >> 16 & 0x7f)) + "." + std::to_string(pid >> 8 & 0xff) + "." +
+           std::to_string(pid & 0xff);
+}
+
+std::uint16_t free_port(const std::string& address) {
+    const file_descriptor probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in local{};
+    local.sin_family = AF_INET;
+    socklen_t size = sizeof local;
+    if (!probe || ::inet_pton(AF_INET, address.c_str(), &local.sin_addr) != 1 ||
+        ::bind(probe.get(), reinterpret_cast<const sockaddr*>(&local), sizeof local) < 0 ||
+        ::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&local), &size) < 0)
+        throw_errno("bind(a free port)");
+    return ntohs(local.sin_port);
+}
+
+std::string mpm_limits(const httpd_options& options) {
+    std::ostringstream out;
+    if (options.mpm == "prefork") {
+        out << "StartServers " << options.processes << "\nMinSpareServers 1\nMaxSpareServers "
+            << options.processes << "\nServerLimit " << options.processes << "\nMaxRequestWorkers "
+            << options.processes << '\n';
+    } else {
+        out << "StartServers " << options.processes << "\nServerLimit " << options.processes
+            << "\nThreadsPerChild " << options.threads << "\nThreadLimit " << options.threads
+            << "\nMinSpareThreads 1\nMaxSpareThreads " << options.processes * options.threads
+            << "\nMaxRequestWorkers " << options.processes * options.threads << '\n';
+    }
+    return out.str();
+}
+
+std::size_t occurrences(std::string_view text, std::string_view wanted) {
+    std::size_t count = 0;
+    for (auto at = text.find(wanted); at != std::string_view::npos;
+         at = text.find(wanted, at + wanted.size()))
+        ++count;
+    return count;
+}
+
+constexpr std::string_view up_message = "resuming normal operations";
+
+} // namespace
+
+std::string load_modules(const std::vector<std::string>& names) {
+    std::ostringstream out;
+    for (const std::string& name : names)
+        out << "<IfModule !" << name << "_module>\nLoadModule " << name << "_module " HTTPD_MODULE_DIR "/mod_"
+            << name << ".so\n</IfModule>\n";
+    return out.str();
+}
+
+private_httpd::private_httpd(const temporary_directory& directory, httpd_options options)
+    : directory_(directory), options_(std::move(options)), address_(own_address()),
+      port_(free_port(address_)) {
+    directory_.make_directory("htdocs");
+    directory_.make_directory("logs");
+    directory_.make_directory("run");
+    write_file(directory_ / "htdocs/ready", "ready\n");
+    write_configuration();
+}
+
+private_httpd::~private_httpd() {
+    if (program_ && program_->running()) {
+        program_->signal(SIGCONT);
+        program_->signal(SIGTERM);
+        if (!program_->wait_for_exit(20s)) {
+            ADD_FAILURE() << "httpd did not stop within 20 s of SIGTERM";
+            program_->signal(SIGKILL);
+            (void)program_->wait_for_exit(5s);
+        }
+    }
+    program_.reset();
+    if (::testing::Test::HasFailure())
+        std::cerr << "---- error log\n" << error_log() << "----\n";
+}
+
+void private_httpd::reconfigure(std::string configuration) {
+    options_.configuration = std::move(configuration);
+    write_configuration();
+}
+
+void private_httpd::write_configuration() const {
+    const std::string root = directory_.path().string();
+    std::ostringstream out;
+    out << "ServerRoot \"" << root << "\"\nDefaultRuntimeDir \"" << root << "/run\"\nPidFile \"" << root
+        << "/run/httpd.pid\"\nServerName main.test\nListen " << address_ << ':' << port_
+        << "\nErrorLog \"logs/error.log\"\nLogLevel info dlhandoff:debug\nTimeout 30\nKeepAliveTimeout 5\n";
+    if (::geteuid() == 0) {
+        const account children = httpd_account();
+        out << "User " << children.user_name << "\nGroup " << children.group_name << '\n';
+    }
+    out << load_modules({"mpm_" + options_.mpm, "unixd", "log_config", "authn_core", "authz_core", "mime",
+                         "dir", "alias", "env", "setenvif", "headers", "reqtimeout"})
+        << load_modules(options_.modules) << "LoadModule dlhandoff_module \"" MOD_DLHANDOFF "\"\n"
+        << mpm_limits(options_)
+        << "TypesConfig /dev/null\nAddType text/html .html\nAddType text/plain .txt\n"
+           "LogFormat \"%{X-Probe}i\\t%{dlhandoff}n\\t%>s\\t%r\" probes\nCustomLog \"logs/access.log\" "
+           "probes\n"
+           "DocumentRoot \"htdocs\"\n<Directory />\nAllowOverride None\nRequire all denied\n</Directory>\n"
+           "<Directory \""
+        << root << "/htdocs\">\nRequire all granted\n</Directory>\n"
+        << options_.configuration << '\n';
+    write_file(configuration_file(), out.str());
+}
+
+command_result private_httpd::configtest() const {
+    return run_command({HTTPD_PROGRAM, "-t", "-f", configuration_file()});
+}
+
+void private_httpd::start() {
+    program_ = std::make_unique<child_process>(
+        child_process::options{.command = {HTTPD_PROGRAM, "-f", configuration_file(), "-DFOREGROUND"},
+                               .output = directory_ / "logs/console.log",
+                               .run_as = {},
+                               .descriptors = {}});
+    const bool answers = eventually(
+        [this] {
+            if (!program_->running())
+                return true;
+            try {
+                raw_client client(address_, port_);
+                client.send("GET /ready HTTP/1.0\r\n\r\n");
+                return client.read_head(2s).starts_with("HTTP/1.");
+            } catch (const std::exception&) {
+                return false;
+            }
+        },
+        20s);
+    if (!answers || !program_->running())
+        throw std::runtime_error("httpd does not answer: " + read_file(directory_ / "logs/console.log") +
+                                 error_log());
+}
+
+void private_httpd::graceful_restart() {
+    const std::size_t before = occurrences(error_log(), up_message);
+    signal(SIGUSR1);
+    if (!eventually([&] { return occurrences(error_log(), up_message) > before; }, 20s))
+        throw std::runtime_error("httpd did not come up again after SIGUSR1: " + error_log());
+}
+
+void private_httpd::signal(int number) const {
+    program_->signal(number);
+}
+
+bool private_httpd::ended(std::chrono::milliseconds within) {
+    return program_->wait_for_exit(within).has_value();
+}
+
+std::string private_httpd::url(std::string_view path) const {
+    return "http://" + address_ + ":" + std::to_string(port_) + std::string(path);
+}
+
+std::string private_httpd::note_of(std::string_view probe) const {
+    std::string note;
+    const std::string wanted = std::string(probe) + '\t';
+    const bool found = eventually([&] {
+        std::istringstream lines(read_file(directory_ / "logs/access.log"));
+        for (std::string line; std::getline(lines, line);)
+            if (line.starts_with(wanted)) {
+                note = line.substr(wanted.size(), line.find('\t', wanted.size()) - wanted.size());
+                return true;
+            }
+        return false;
+    });
+    return found ? note : "(the request is not in the access log)";
+}
+
+std::size_t private_httpd::requests_with_note(std::string_view note) const {
+    return occurrences(read_file(directory_ / "logs/access.log"), '\t' + std::string(note) + '\t');
+}
+
+std::string private_httpd::error_log() const {
+    return read_file(directory_ / "logs/error.log");
+}
+
+} // namespace dlhandoff::test

@@ -1,0 +1,83 @@
+#pragma once
+
+#include "tests/integration/child_process.hpp"
+#include "tests/integration/eventually.hpp"
+#include "tests/integration/temporary_directory.hpp"
+
+#include <csignal>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dlhandoff::test {
+
+struct httpd_options {
+    std::string mpm = "event"; ///< prefork, worker, event
+    int processes = 2;
+    int threads = 8; ///< of one process; prefork has one
+    /// Modules besides those that every configuration here loads, such as "dav".
+    std::vector<std::string> modules{};
+    /// Goes into the server's context, after DLHandoff's LoadModule and the document root.
+    std::string configuration{};
+};
+
+/// A stock httpd with mod_dlhandoff, of our own: configuration, logs and documents in a directory of the
+/// test, on an address of 127.0.0.0/8 that no other process uses.
+///
+/// Documents are in `htdocs`. The access log has, tab-separated, X-Probe of the request, the note dlhandoff,
+/// the status and the request line.
+class private_httpd {
+  public:
+    private_httpd(const temporary_directory& directory, httpd_options options);
+    /// Stops it if it runs. When the test has failed, prints the error log.
+    ~private_httpd();
+    private_httpd(const private_httpd&) = delete;
+    private_httpd& operator=(const private_httpd&) = delete;
+
+    /// Starts it and waits until it answers. Throws std::runtime_error with its log if it doesn't.
+    void start();
+    /// SIGUSR1; returns when the new generation's parent is ready.
+    void graceful_restart();
+    /// SIGWINCH: downloads end first.
+    void graceful_stop() const { signal(SIGWINCH); }
+    /// SIGTERM.
+    void stop() const { signal(SIGTERM); }
+    void signal(int number) const;
+    /// True if the parent has ended within the time.
+    [[nodiscard]] bool ended(std::chrono::milliseconds within);
+
+    [[nodiscard]] const std::string& address() const noexcept { return address_; }
+    [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+    [[nodiscard]] std::string url(std::string_view path) const;
+    [[nodiscard]] pid_t pid() const { return program_->pid(); }
+    [[nodiscard]] std::vector<pid_t> children() const { return children_of(pid()); }
+
+    /// The note dlhandoff of the request with this X-Probe ("-" if it has none), once it is logged.
+    [[nodiscard]] std::string note_of(std::string_view probe) const;
+    /// Requests logged with this note.
+    [[nodiscard]] std::size_t requests_with_note(std::string_view note) const;
+    [[nodiscard]] std::string error_log() const;
+    /// httpd -t with this configuration.
+    [[nodiscard]] command_result configtest() const;
+
+    /// Where httpd.conf is; for a run with other options.
+    [[nodiscard]] std::string configuration_file() const { return directory_ / "httpd.conf"; }
+    /// Writes httpd.conf anew, to take effect with the next start or restart.
+    void reconfigure(std::string configuration);
+
+  private:
+    void write_configuration() const;
+
+    const temporary_directory& directory_;
+    httpd_options options_;
+    std::string address_;
+    std::uint16_t port_;
+    std::unique_ptr<child_process> program_;
+};
+
+/// LoadModule lines for modules that are not built in.
+[[nodiscard]] std::string load_modules(const std::vector<std::string>& names);
+
+} // namespace dlhandoff::test
