@@ -46,7 +46,10 @@ struct engine_thread::state {
             sender.end_all(outcome::shutdown);
     }
 
+    /// Rounds in which no transfer came or went, nearly all of them, take no lock.
     void publish_active() {
+        if (active == sender.active())
+            return;
         const std::lock_guard lock(mutex);
         active = sender.active();
         if (active == 0 && inbox.empty())
@@ -62,7 +65,7 @@ struct engine_thread::state {
     std::mutex mutex;
     std::condition_variable idle;
     std::vector<taken> inbox; ///< guarded by mutex, and so are the next two
-    std::size_t active = 0;
+    std::size_t active = 0;   ///< written by the thread only, which may therefore read it without the lock
     bool accepting = true;
     std::thread thread;
 };
@@ -95,8 +98,6 @@ std::optional<refusal> engine_thread::take(offer offered, std::vector<file_descr
 void engine_thread::drain() {
     std::unique_lock lock(state_->mutex);
     state_->accepting = false;
-    // The loop publishes after each of its rounds: wake it for one that begins after the flag was set.
-    state_->wake.notify();
     state_->idle.wait(lock, [this] { return state_->active == 0 && state_->inbox.empty(); });
 }
 
