@@ -1,0 +1,77 @@
+#include "tests/bench/slow_clients.hpp"
+
+#include "tests/bench/loopback.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <sys/socket.h>
+#include <thread>
+
+namespace dlhandoff::bench {
+
+using engine::clock;
+
+void slow_clients::connect() {
+    const auto now = clock::now();
+    clients_.resize(options_.count);
+    for (unsigned i = 0; i < options_.count; ++i) {
+        clients_[i].socket = connect_to_loopback(options_.port, options_.receive_buffer);
+        // Their reads are spread evenly over the pause.
+        clients_[i].next_read = now + i * std::chrono::nanoseconds(pause) / options_.count;
+    }
+}
+
+void slow_clients::read(client& one, clock::time_point now) {
+    if (!one.asked) {
+        const ssize_t sent =
+            ::send(one.socket.get(), options_.request.data(), options_.request.size(), MSG_NOSIGNAL);
+        if (sent < 0)
+            return; // not connected yet
+        one.asked = true;
+    }
+    const auto most = options_.bytes_per_second * static_cast<std::uint64_t>(pause.count()) / 1000;
+    const ssize_t got = ::recv(one.socket.get(), nullptr, most, MSG_TRUNC);
+    if (got > 0) {
+        received_ += static_cast<std::uint64_t>(got);
+        one.last_data = now;
+    } else if (got == 0 || errno != EAGAIN) {
+        one.socket.reset();
+        ++ended_;
+    }
+}
+
+void slow_clients::read_for(std::chrono::milliseconds duration) {
+    const auto until = clock::now() + duration;
+    for (auto now = clock::now(); now < until; now = clock::now()) {
+        auto next = until;
+        for (client& one : clients_) {
+            if (!one.socket)
+                continue;
+            if (one.next_read <= now) {
+                read(one, now);
+                one.next_read = std::max(one.next_read + pause, now);
+            }
+            next = std::min(next, one.next_read);
+        }
+        // In steps of a few milliseconds: a wake-up for each of 2,000 clients would cost more than their
+        // reads.
+        std::this_thread::sleep_until(std::max(next, now + std::chrono::milliseconds(2)));
+    }
+}
+
+unsigned slow_clients::streaming() const {
+    const auto since = clock::now() - std::chrono::seconds(2);
+    return static_cast<unsigned>(std::count_if(clients_.begin(), clients_.end(), [&](const client& one) {
+        return one.socket && one.last_data > since;
+    }));
+}
+
+std::vector<int> slow_clients::descriptors() const {
+    std::vector<int> numbers;
+    for (const client& one : clients_)
+        if (one.socket)
+            numbers.push_back(one.socket.get());
+    return numbers;
+}
+
+} // namespace dlhandoff::bench
