@@ -116,7 +116,9 @@ manager_connection::heard manager_connection::hear_answer() {
         switch (receive()) {
         case receive_result::message:
             if (const auto said = message_.truncated ? std::nullopt : decode_answer(message_.bytes)) {
-                if (said->sequence != sequence_)
+                // A manager that could not read an offer as far as its number refuses it under number 0.
+                const bool unnumbered = said->sequence == 0 && !said->claimed;
+                if (said->sequence != sequence_ && !unnumbered)
                     break; // to an earlier offer
                 return {said->claimed ? heard::what::claimed : heard::what::refused, said->reason};
             }

@@ -4,6 +4,7 @@
 
 #include <apr_time.h>
 #include <atomic>
+#include <cerrno>
 #include <string_view>
 
 namespace dlhandoff::httpd {
@@ -14,7 +15,19 @@ struct explanation {
     const char* until;
 };
 
-explanation explain(decline_reason why) noexcept {
+explanation explain_absence(int error, bool embedded) noexcept {
+    if (embedded)
+        return {"its thread did not start", "it does"};
+    if (error == EACCES || error == EPERM)
+        return {"httpd's User may not connect to it",
+                "it may: give the socket httpd's Group, and let its directory be entered"};
+    if (error == ECONNRESET)
+        return {"it closed the connection without an answer",
+                "it takes connections; see its log, and whether its allow_users has httpd's User"};
+    return {"nobody listens there", "dlmanagerd is started and listens there"};
+}
+
+explanation explain(decline_reason why, int error, bool embedded) noexcept {
     switch (why) {
     case decline_reason::descriptors:
         return {"no descriptors are left",
@@ -22,9 +35,7 @@ explanation explain(decline_reason why) noexcept {
     case decline_reason::no_memory:
         return {"no memory is left", "there is some"};
     case decline_reason::manager_down:
-        return {"no manager is there",
-                "one is there again; start dlmanagerd, and see that its listen path is this one and "
-                "its allow_users has httpd's User"};
+        return explain_absence(error, embedded);
     case decline_reason::manager_unresponsive:
         return {"the manager does not answer", "it answers again; if it doesn't, restart dlmanagerd"};
     case decline_reason::manager_timeout:
@@ -70,7 +81,8 @@ void report_manager_trouble(request_rec* r, const handover& result, const server
     if (now - last < pause || !last_report.compare_exchange_strong(last, now))
         return;
     const auto* own = std::get_if<decline_reason>(&*result.declined);
-    const explanation said = own != nullptr ? explain(*own) : explain(std::get<refusal>(*result.declined));
+    const explanation said = own != nullptr ? explain(*own, result.error, config.manager_socket == nullptr)
+                                            : explain(std::get<refusal>(*result.declined));
     const std::string_view word = name(*result.declined);
     ap_log_rerror(APLOG_MARK, APLOG_WARNING, result.error, r,
                   "DLHandoffManager %s%s: %s (%.*s): httpd serves downloads itself until %s. This is said "
