@@ -1,5 +1,6 @@
 #include "dlmanagerd/command_line.hpp"
 
+#include "dlmanagerd/readiness.hpp"
 #include "shared/board.hpp"
 #include "shared/wire.hpp"
 
@@ -21,9 +22,9 @@ std::variant<command_line, exit_status> parse_command_line(int argc, const char*
         ->check([](const std::string& path) { return why_not_listen_at(path); });
     app.add_flag("--check-config", asked.check_config,
                  "Say whether the configuration is fine, and exit (0 or 2)");
-    app.set_version_flag("--version", "dlmanagerd " DLHANDOFF_VERSION " (wire " +
-                                          std::to_string(wire_version) + ", board " +
-                                          std::to_string(board_version) + ")");
+    app.set_version_flag(
+        "--version", "dlmanagerd " DLHANDOFF_VERSION " (wire " + std::to_string(wire_version) + ", board " +
+                         std::to_string(board_version) + (can_notify() ? ", with systemd)" : ")"));
     app.footer(
         "Signals: TERM finishes the downloads under way (up to drain_timeout) and exits, INT and QUIT exit "
         "at once,\nHUP reloads the configuration and reopens the transfer log.\n"

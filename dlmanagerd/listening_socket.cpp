@@ -68,7 +68,8 @@ void listening_socket::take_lock() {
     for (;;) {
         lock_.reset(::open(lock_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, lock_mode));
         if (!lock_)
-            fail("cannot make " + lock_path_ + " (its directory must exist and be this user's to write)",
+            fail("cannot open " + lock_path_ +
+                     " (its directory must exist, and both be this user's to write)",
                  errno);
         while (::flock(lock_.get(), LOCK_EX | LOCK_NB) < 0) {
             if (errno == EWOULDBLOCK)

@@ -31,6 +31,14 @@ std::string monotonic_microseconds() {
 
 } // namespace
 
+bool can_notify() noexcept {
+#ifdef DLHANDOFF_HAVE_LIBSYSTEMD
+    return true;
+#else
+    return false;
+#endif
+}
+
 void notify_ready() {
     notify("READY=1");
 }

@@ -6,6 +6,9 @@
 /// or in a build without libsystemd.
 namespace dlhandoff::service {
 
+/// Whether this build can.
+[[nodiscard]] bool can_notify() noexcept;
+
 void notify_ready();
 void notify_reloading();
 /// Stopping, which takes `at_most` if all goes well: without this word systemd would kill after its own

@@ -146,12 +146,9 @@ void worker_sessions::admit(file_descriptor socket) {
     greeting.manager_pid = static_cast<std::uint32_t>(::getpid());
     greeting.slot = *slot;
     name_.copy(greeting.manager.data(), greeting.manager.size() - 1);
-    if (session->start(greeting)) {
-        spdlog::debug("httpd process {} (user id {}) has connected", peer.pid, peer.uid);
-    } else {
-        spdlog::debug("httpd process {} has gone before its hello", peer.pid);
+    spdlog::debug("httpd process {} (user id {}) has connected", peer.pid, peer.uid);
+    if (!session->start(greeting))
         on_end(*session);
-    }
 }
 
 bool worker_sessions::may_connect(uid_t user) const {
