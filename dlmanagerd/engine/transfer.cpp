@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <utility>
 
 namespace dlhandoff::engine {
 namespace {
@@ -39,9 +40,24 @@ void transfer::begin(std::uint64_t number) {
     // O_NONBLOCK belongs to the open file description, which httpd has shared with us: usually set already.
     if (const int flags = ::fcntl(client, F_GETFL); flags >= 0 && (flags & O_NONBLOCK) == 0)
         ::fcntl(client, F_SETFL, flags | O_NONBLOCK);
-    ::setsockopt(client, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_low_water, sizeof unsent_low_water);
+    set_low_water(least_low_water);
     progress_ = tcp_progress(client);
     engine_.deadlines_.set(*this, began_ + engine_.options_.stall_timeout);
+}
+
+void transfer::set_low_water(int bytes) noexcept {
+    low_water_ = bytes;
+    ::setsockopt(client_.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+}
+
+/// After a wait for the client: how long it took to empty what the kernel had for it tells how much that
+/// should be.
+void transfer::adapt_low_water() noexcept {
+    const auto gap = engine_.loop_.now() - blocked_at_;
+    if (gap < fast_gap && low_water_ < most_low_water)
+        set_low_water(2 * low_water_);
+    else if (gap > slow_gap && low_water_ > least_low_water)
+        set_low_water(least_low_water);
 }
 
 void transfer::on_events(std::uint32_t events) {
@@ -50,7 +66,8 @@ void transfer::on_events(std::uint32_t events) {
         reading_ = nullptr;
         state_ = state::sending;
     }
-    blocked_ = false;
+    if (std::exchange(blocked_, false) && state_ == state::sending)
+        adapt_low_water();
     if (state_ != state::reading)
         engine_.make_ready(*this);
 }
@@ -76,6 +93,7 @@ void transfer::send_turn() {
             continue;
         case step::would_block:
             blocked_ = true;
+            blocked_at_ = engine_.loop_.now();
             return;
         case step::must_read:
             return;

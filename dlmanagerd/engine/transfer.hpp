@@ -27,8 +27,13 @@ class transfer final : public event_handler, public deadline_hook {
   public:
     /// Bytes given to the kernel in one turn at most, so that many fast clients share.
     static constexpr std::uint64_t quantum = 512 * 1024;
-    /// TCP_NOTSENT_LOWAT: what the kernel queues beyond the congestion window, bytes.
-    static constexpr int unsent_low_water = 128 * 1024;
+    /// TCP_NOTSENT_LOWAT: what the kernel queues beyond the congestion window, bytes. It begins at the least,
+    /// and doubles while the client empties it within `fast_gap`, so that a fast client costs few wake-ups
+    /// and a slow one little memory.
+    static constexpr int least_low_water = 128 * 1024;
+    static constexpr int most_low_water = 1024 * 1024;
+    static constexpr std::chrono::milliseconds fast_gap{10};
+    static constexpr std::chrono::milliseconds slow_gap{200};
     /// What is asked about, or read ahead, at once, bytes.
     static constexpr std::uint64_t stretch = 512 * 1024;
     /// How long a client that has everything may take to close.
@@ -71,6 +76,8 @@ class transfer final : public event_handler, public deadline_hook {
     [[nodiscard]] step send_memory(const plan_piece& piece, std::uint64_t within, std::uint64_t most);
     [[nodiscard]] step send_file(const plan_piece& piece, std::uint64_t within, std::uint64_t most);
     void advance(std::uint64_t bytes) noexcept;
+    void set_low_water(int bytes) noexcept;
+    void adapt_low_water() noexcept;
     void start_draining();
     void drain_turn();
     void note_delivered() noexcept;
@@ -86,11 +93,13 @@ class transfer final : public event_handler, public deadline_hook {
     std::uint64_t warm_until_ = 0;  ///< file offset up to which the current piece is known to be in memory
     std::uint64_t last_delivered_ = 0;
     clock::time_point began_{};
+    clock::time_point blocked_at_{};
     clock::time_point progressed_{}; ///< when last_delivered_ was last seen to grow
     read_ahead::request* reading_ = nullptr;
     file_descriptor client_;
     std::uint32_t piece_ = 0;
     std::uint32_t drain_pause_ms_ = 0;
+    int low_water_ = 0;
     state state_ = state::sending;
     bool blocked_ = false; ///< the socket was full at the last turn
 };
