@@ -96,7 +96,8 @@ const char* set_claim_timeout(cmd_parms* cmd, void*, const char* value) noexcept
 const char* set_transfer_log(cmd_parms* cmd, void*, const char* value) noexcept {
     if (const char* misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY))
         return misplaced;
-    const char* path = *value != '\0' ? ap_server_root_relative(cmd->pool, value) : nullptr;
+    const bool is_path = *value != '\0' && *value != '|';
+    const char* path = is_path ? ap_server_root_relative(cmd->pool, value) : nullptr;
     if (path == nullptr)
         return apr_psprintf(cmd->pool,
                             "DLHandoffTransferLog: '%s' is not allowed; allowed is a file's path, relative "

@@ -6,7 +6,6 @@
 #include <apr_pools.h>
 #include <cerrno>
 #include <fcntl.h>
-#include <http_core.h>
 #include <unistd.h>
 
 namespace dlhandoff::httpd {
@@ -23,8 +22,9 @@ apr_status_t close_transfer_log(void* config) noexcept {
 
 int open_transfer_log(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* main_server) noexcept {
     server_config& config = server_config_of(main_server);
-    // The first of the two readings at start is only a check of the configuration.
-    if (config.transfer_log_path == nullptr || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
+    // In both readings of the configuration at start: after the first httpd has left the terminal, and nobody
+    // would see the error.
+    if (config.transfer_log_path == nullptr)
         return OK;
     config.transfer_log = ::open(config.transfer_log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
     if (config.transfer_log < 0) {
