@@ -1,0 +1,110 @@
+#pragma once
+
+#include "shared/board.hpp"
+#include "shared/descriptor_passing.hpp"
+#include "shared/file_descriptor.hpp"
+#include "shared/wire.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace dlhandoff::httpd::test {
+
+/// A directory of its own for a socket; removed with everything in it.
+class socket_directory {
+  public:
+    socket_directory();
+    ~socket_directory();
+    socket_directory(const socket_directory&) = delete;
+    socket_directory& operator=(const socket_directory&) = delete;
+    [[nodiscard]] std::string socket_path() const { return path_ + "/manager.sock"; }
+
+  private:
+    std::string path_;
+};
+
+/// A manager that speaks the protocol, sends nothing to any client, and misbehaves as told. Runs on its own
+/// thread from its construction to its destruction, which closes its socket and all connections.
+class fake_manager {
+  public:
+    enum class to_worker {
+        greets,
+        says_nothing,
+        greets_in_another_version,
+        brings_no_board,
+        brings_another_board
+    };
+    enum class to_offer {
+        claims,
+        claims_late,        ///< after a while of `lateness`
+        refuses,            ///< full
+        refuses_unnumbered, ///< malformed, to offer 0
+        hangs,              ///< until release()
+        claims_and_hangs,   ///< until release()
+        claims_and_closes,  ///< without an answer
+        answers_and_closes, ///< having claimed
+        answers_garbage,    ///< without a claim
+        claims_and_answers_garbage
+    };
+
+    explicit fake_manager(const std::string& path, to_worker greeting = to_worker::greets);
+    ~fake_manager();
+    fake_manager(const fake_manager&) = delete;
+    fake_manager& operator=(const fake_manager&) = delete;
+
+    void set(to_offer reaction) { reaction_ = reaction; }
+    /// For claims_late: a pseudo-random time up to this.
+    void set_lateness(std::chrono::microseconds most) { lateness_ = most; }
+    /// Goes on with what hangs: greets, tries to claim, answers.
+    void release();
+
+    /// Connections accepted since it started.
+    [[nodiscard]] std::size_t connections() const { return accepted_; }
+    /// Offers received.
+    [[nodiscard]] std::size_t offers() const { return offers_; }
+    /// Descriptors that came with the last offer.
+    [[nodiscard]] std::size_t descriptors() const { return descriptors_; }
+    /// By ticket (slot, sequence): whether this manager's claim won.
+    [[nodiscard]] std::map<std::pair<std::uint32_t, std::uint64_t>, bool> claims() const;
+
+  private:
+    struct session {
+        file_descriptor socket;
+        std::uint32_t slot = 0;
+        std::uint64_t hanging = 0; ///< the offer that waits for release(); 0: none
+        bool claimed = false;
+        bool greeted = false;
+    };
+    void run();
+    void accept_one();
+    void greet(session& worker);
+    /// False: the connection is to be closed.
+    bool take_offer(session& worker);
+    bool claim(const session& worker, std::uint64_t sequence);
+
+    board board_;
+    file_descriptor listener_;
+    file_descriptor wake_;
+    to_worker greeting_;
+    std::atomic<to_offer> reaction_{to_offer::claims};
+    std::atomic<std::chrono::microseconds> lateness_{};
+    std::atomic<bool> ending_{false};
+    std::atomic<bool> releasing_{false};
+    std::atomic<std::size_t> accepted_{0};
+    std::atomic<std::size_t> offers_{0};
+    std::atomic<std::size_t> descriptors_{0};
+    std::vector<std::unique_ptr<session>> sessions_;
+    mutable std::mutex mutex_;
+    std::map<std::pair<std::uint32_t, std::uint64_t>, bool> claims_; ///< guarded by mutex_
+    std::uint32_t random_ = 1;
+    std::thread thread_;
+};
+
+} // namespace dlhandoff::httpd::test

@@ -1,0 +1,288 @@
+#include "mod_dlhandoff/manager_client.hpp"
+
+#include "fake_manager.hpp"
+
+#include <array>
+#include <chrono>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <optional>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace dlhandoff;
+using dlhandoff::httpd::decline;
+using dlhandoff::httpd::decline_reason;
+using dlhandoff::httpd::handover;
+using dlhandoff::httpd::manager_client;
+using dlhandoff::httpd::test::fake_manager;
+using dlhandoff::httpd::test::socket_directory;
+using to_offer = fake_manager::to_offer;
+using to_worker = fake_manager::to_worker;
+using clock = std::chrono::steady_clock;
+
+/// Long enough for any manager that answers at all, on any machine.
+constexpr auto patient = 10s;
+/// Waited for in full by tests of what happens afterwards.
+constexpr auto brief = 100ms;
+
+offer some_offer() {
+    constexpr std::string_view head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+    const file_identity file{1, 2, 100'000, 3};
+    const std::array pieces{plan_piece{plan_piece::source::memory, 0, 0, head.size()},
+                            plan_piece{plan_piece::source::file, 0, 0, 100'000}};
+    request_facts facts;
+    facts.uri = "/file";
+    auto made = offer::make(facts, {&file, 1}, pieces, std::as_bytes(std::span(head)));
+    return std::get<offer>(std::move(made));
+}
+
+class ManagerClient : public testing::Test {
+  protected:
+    handover hand_over(manager_client& client) {
+        offer one = some_offer();
+        const std::array descriptors{null_.get(), null_.get()};
+        const auto began = clock::now();
+        handover result = client.hand_over(one, descriptors);
+        took_ = clock::now() - began;
+        ticket_ = one.claim_ticket();
+        return result;
+    }
+
+    /// Until it is claimed: nothing else says from outside that a pause is over or a late answer has been
+    /// taken.
+    void expect_claimed_soon(manager_client& client) {
+        handover result;
+        for (const auto until = clock::now() + patient; clock::now() < until;) {
+            result = hand_over(client);
+            if (result.claimed())
+                return;
+            std::this_thread::yield();
+        }
+        FAIL() << "not claimed, but declined: " << name(*result.declined);
+    }
+
+    socket_directory directory_;
+    std::string path_ = directory_.socket_path();
+    file_descriptor null_{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    clock::duration took_{};
+    ticket ticket_;
+};
+
+#define EXPECT_DECLINED(result, why)                                                                         \
+    do {                                                                                                     \
+        const handover outcome = (result);                                                                   \
+        ASSERT_FALSE(outcome.claimed());                                                                     \
+        EXPECT_EQ(name(*outcome.declined), name(decline(why)));                                              \
+    } while (false)
+
+TEST_F(ManagerClient, HandsOver) {
+    fake_manager manager(path_);
+    manager_client client(path_, patient);
+    EXPECT_TRUE(hand_over(client).claimed());
+    EXPECT_EQ(manager.descriptors(), 2U);
+    EXPECT_TRUE(manager.claims().at({ticket_.slot, ticket_.sequence}));
+}
+
+TEST_F(ManagerClient, UsesAConnectionAgain) {
+    fake_manager manager(path_);
+    manager_client client(path_, patient);
+    for (int i = 0; i < 5; ++i)
+        EXPECT_TRUE(hand_over(client).claimed());
+    EXPECT_EQ(manager.connections(), 1U);
+    EXPECT_EQ(manager.offers(), 5U);
+}
+
+TEST_F(ManagerClient, TellsTheRefusal) {
+    fake_manager manager(path_);
+    manager_client client(path_, patient);
+    manager.set(to_offer::refuses);
+    EXPECT_DECLINED(hand_over(client), refusal::full);
+    manager.set(to_offer::refuses_unnumbered);
+    EXPECT_DECLINED(hand_over(client), refusal::malformed);
+    manager.set(to_offer::claims);
+    EXPECT_TRUE(hand_over(client).claimed());
+    EXPECT_EQ(manager.connections(), 1U);
+}
+
+TEST_F(ManagerClient, LeavesAnAbsentManagerAloneForAWhile) {
+    manager_client client(path_, patient);
+    const auto failed = clock::now();
+    const handover result = hand_over(client);
+    EXPECT_DECLINED(result, decline_reason::manager_down);
+    EXPECT_EQ(result.error, ENOENT);
+    fake_manager manager(path_);
+    const handover again = hand_over(client);
+    if (clock::now() - failed < manager_client::pause) {
+        EXPECT_DECLINED(again, decline_reason::manager_down);
+        EXPECT_EQ(manager.connections(), 0U);
+    }
+    expect_claimed_soon(client);
+}
+
+TEST_F(ManagerClient, FindsTheNewManagerAtOnce) {
+    std::optional<fake_manager> manager(std::in_place, path_);
+    manager_client client(path_, patient);
+    ASSERT_TRUE(hand_over(client).claimed());
+    manager.reset();
+    manager.emplace(path_);
+    EXPECT_TRUE(hand_over(client).claimed());
+    EXPECT_EQ(manager->connections(), 1U);
+}
+
+TEST_F(ManagerClient, NoticesThatTheManagerHasGone) {
+    std::optional<fake_manager> manager(std::in_place, path_);
+    manager_client client(path_, patient);
+    ASSERT_TRUE(hand_over(client).claimed());
+    manager.reset();
+    EXPECT_DECLINED(hand_over(client), decline_reason::manager_down);
+    EXPECT_LT(took_, patient / 2);
+}
+
+TEST_F(ManagerClient, TakesAnOfferBackThatIsNotAnsweredInTime) {
+    fake_manager manager(path_);
+    manager_client client(path_, brief);
+    ASSERT_TRUE(hand_over(client).claimed());
+    manager.set(to_offer::hangs);
+    EXPECT_DECLINED(hand_over(client), decline_reason::manager_timeout);
+    EXPECT_GE(took_, brief);
+    const ticket revoked = ticket_;
+
+    // While the answer is owed, nobody waits and nothing is offered.
+    const std::size_t offers = manager.offers();
+    for (int i = 0; i < 100; ++i)
+        EXPECT_DECLINED(hand_over(client), decline_reason::manager_unresponsive);
+    EXPECT_EQ(manager.offers(), offers);
+
+    manager.set(to_offer::claims);
+    manager.release();
+    expect_claimed_soon(client);
+    EXPECT_EQ(manager.connections(), 1U);
+    EXPECT_FALSE(manager.claims().at({revoked.slot, revoked.sequence}));
+}
+
+TEST_F(ManagerClient, BelievesTheBoardWhenTheAnswerIsLate) {
+    fake_manager manager(path_);
+    manager_client client(path_, brief);
+    ASSERT_TRUE(hand_over(client).claimed());
+    manager.set(to_offer::claims_and_hangs);
+    EXPECT_TRUE(hand_over(client).claimed());
+    EXPECT_GE(took_, brief);
+    EXPECT_DECLINED(hand_over(client), decline_reason::manager_unresponsive);
+    manager.set(to_offer::claims);
+    manager.release();
+    expect_claimed_soon(client);
+}
+
+TEST_F(ManagerClient, ServesWhatAManagerClaimedAndNeverAnswered) {
+    fake_manager manager(path_);
+    manager_client client(path_, patient);
+    manager.set(to_offer::claims_and_closes);
+    EXPECT_DECLINED(hand_over(client), decline_reason::manager_down);
+    EXPECT_TRUE(manager.claims().at({ticket_.slot, ticket_.sequence}));
+}
+
+TEST_F(ManagerClient, HearsTheAnswerOfAManagerThatHasGone) {
+    fake_manager manager(path_);
+    manager_client client(path_, patient);
+    manager.set(to_offer::answers_and_closes);
+    EXPECT_TRUE(hand_over(client).claimed());
+    manager.set(to_offer::claims);
+    expect_claimed_soon(client);
+    EXPECT_EQ(manager.connections(), 2U);
+}
+
+TEST_F(ManagerClient, ServesAfterGarbageUnlessItWasClaimed) {
+    fake_manager manager(path_);
+    manager_client client(path_, patient);
+    manager.set(to_offer::answers_garbage);
+    EXPECT_DECLINED(hand_over(client), decline_reason::wire_version);
+    manager.set(to_offer::claims_and_answers_garbage);
+    EXPECT_TRUE(hand_over(client).claimed());
+}
+
+TEST_F(ManagerClient, RefusesAnotherVersion) {
+    fake_manager manager(path_, to_worker::greets_in_another_version);
+    manager_client client(path_, patient);
+    EXPECT_DECLINED(hand_over(client), decline_reason::wire_version);
+    EXPECT_DECLINED(hand_over(client), decline_reason::wire_version);
+    EXPECT_EQ(manager.offers(), 0U);
+}
+
+TEST_F(ManagerClient, RefusesAnotherBoard) {
+    for (const auto greeting : {to_worker::brings_no_board, to_worker::brings_another_board}) {
+        fake_manager manager(path_, greeting);
+        manager_client client(path_, patient);
+        EXPECT_DECLINED(hand_over(client), decline_reason::board);
+        EXPECT_EQ(manager.offers(), 0U);
+    }
+}
+
+TEST_F(ManagerClient, WaitsOnceForAHello) {
+    fake_manager manager(path_, to_worker::says_nothing);
+    manager_client client(path_, brief);
+    EXPECT_DECLINED(hand_over(client), decline_reason::manager_unresponsive);
+    EXPECT_GE(took_, brief);
+    for (int i = 0; i < 100; ++i)
+        EXPECT_DECLINED(hand_over(client), decline_reason::manager_unresponsive);
+    EXPECT_EQ(manager.connections(), 1U);
+    manager.release();
+    expect_claimed_soon(client);
+    EXPECT_EQ(manager.connections(), 1U);
+}
+
+TEST_F(ManagerClient, ServesManyThreads) {
+    fake_manager manager(path_);
+    manager_client client(path_, patient);
+    constexpr int threads = 8;
+    constexpr int rounds = 250;
+    std::atomic<int> claimed{0};
+    {
+        std::vector<std::jthread> workers;
+        for (int i = 0; i < threads; ++i)
+            workers.emplace_back([&] {
+                const std::array descriptors{null_.get(), null_.get()};
+                for (int round = 0; round < rounds; ++round) {
+                    offer one = some_offer();
+                    claimed += client.hand_over(one, descriptors).claimed() ? 1 : 0;
+                }
+            });
+    }
+    EXPECT_EQ(claimed, threads * rounds);
+    EXPECT_LE(manager.connections(), static_cast<std::size_t>(threads));
+}
+
+TEST_F(ManagerClient, HasOneOwnerHoweverTheClaimAndTheTimeOutMeet) {
+    constexpr auto timeout = 150us;
+    constexpr std::size_t races = 2'000;
+    fake_manager manager(path_);
+    manager.set(to_offer::claims_late);
+    manager.set_lateness(2 * timeout);
+    manager_client client(path_, timeout);
+    std::map<std::pair<std::uint32_t, std::uint64_t>, bool> owned_by_manager;
+    const auto until = clock::now() + 60s;
+    while (owned_by_manager.size() < races && clock::now() < until) {
+        const handover result = hand_over(client);
+        if (ticket_.sequence != 0)
+            owned_by_manager[{ticket_.slot, ticket_.sequence}] = result.claimed();
+        else
+            std::this_thread::yield(); // the last answer is owed
+    }
+    ASSERT_EQ(owned_by_manager.size(), races);
+    // The last answers may be under way.
+    while (manager.claims().size() < owned_by_manager.size() && clock::now() < until)
+        std::this_thread::yield();
+    EXPECT_EQ(manager.claims(), owned_by_manager);
+    std::size_t handed_over = 0;
+    for (const auto& [number, claimed] : owned_by_manager)
+        handed_over += claimed ? 1 : 0;
+    EXPECT_GT(handed_over, 0U);
+    EXPECT_LT(handed_over, owned_by_manager.size());
+}
+
+} // namespace
