@@ -49,8 +49,8 @@ void manager::run() {
     if (::geteuid() == 0)
         spdlog::warn(
             "running as root, which a manager needs for nothing: it is given every file and socket open. "
-            "Better start it as a user of its own whom httpd's may reach (the systemd unit does; else "
-            "runuser -u USER -- dlmanagerd ...)");
+            "Better start it as a user of its own, in a group of httpd's user (the systemd unit does; "
+            "else: runuser -u USER -g GROUP -- dlmanagerd ...)");
     spdlog::info("listening at {}; up to {} descriptors; transfer log {}", settings_.listen,
                  set_descriptor_limit(settings_.limits.descriptors),
                  settings_.log.transfers.empty() ? "off" : settings_.log.transfers);
@@ -91,7 +91,7 @@ void manager::drain(int number) {
         return;
     draining_ = true;
     drain_deadline_ = loop_.now() + most;
-    spdlog::info("signal {}: no new downloads; {} under way {}", ::strsignal(number), engine_.active(),
+    spdlog::info("{}: no new downloads; {} under way {}", ::strsignal(number), engine_.active(),
                  at_once ? "end now" : "may go on for " + show(most));
     notify_stopping(most);
     engine_.stop_accepting();

@@ -78,9 +78,9 @@ void worker_sessions::on_events(std::uint32_t) {
             continue;
         default:
             warn(no_descriptor_, loop_.now(),
-                 "cannot take a connection from httpd: {}; downloads go on, httpd serves what it can't hand "
-                 "over. At "
-                 "the limit of descriptors, raise limits.descriptors",
+                 "cannot take a connection from httpd: {}; downloads go on, and httpd serves what it can't "
+                 "hand "
+                 "over. At the limit of descriptors, raise limits.descriptors",
                  std::generic_category().message(errno));
             turn_away_one();
             return;
@@ -125,8 +125,7 @@ void worker_sessions::admit(file_descriptor socket) {
     if (!may_connect(peer.uid)) {
         warn(not_allowed_, loop_.now(),
              "refused a connection from process {} of user id {}, who is not in allow_users; add the user if "
-             "it is "
-             "httpd's",
+             "it is httpd's",
              peer.pid, peer.uid);
         return;
     }
@@ -134,8 +133,7 @@ void worker_sessions::admit(file_descriptor socket) {
     if (!slot) {
         warn(no_slot_, loop_.now(),
              "refused a connection from httpd process {}: all {} places are taken; httpd serves what it "
-             "can't hand "
-             "over",
+             "can't hand over",
              peer.pid, tickets_.slots());
         return;
     }
@@ -188,8 +186,8 @@ void worker_sessions::on_refusal(const worker_session& by, refusal reason) {
         spdlog::debug("refused an offer from httpd process {}: {}", by.process(), name(reason));
     else
         warn(bad_offer_, loop_.now(),
-             "refused an offer from httpd process {}: {}; httpd serves the response itself", by.process(),
-             name(reason));
+             "refused an offer from httpd process {}: {}; httpd serves the response itself{}", by.process(),
+             name(reason), reason == refusal::descriptors_lost ? ". Raise limits.descriptors" : "");
 }
 
 } // namespace dlhandoff::service

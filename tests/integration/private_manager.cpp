@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace dlhandoff::test {
@@ -97,6 +98,13 @@ void private_manager::hang() const {
 
 bool private_manager::ended(std::chrono::milliseconds within) {
     return program_->wait_for_exit(within).has_value();
+}
+
+std::optional<int> private_manager::exit_status(std::chrono::milliseconds within) {
+    const auto status = program_->wait_for_exit(within);
+    if (!status)
+        return std::nullopt;
+    return WIFEXITED(*status) ? WEXITSTATUS(*status) : -1;
 }
 
 } // namespace dlhandoff::test

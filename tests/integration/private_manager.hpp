@@ -31,6 +31,8 @@ class private_manager {
     void hang() const;
     void resume() const { signal(SIGCONT); }
     [[nodiscard]] bool ended(std::chrono::milliseconds within);
+    /// Its exit status, once it has ended within the time; -1 if a signal ended it.
+    [[nodiscard]] std::optional<int> exit_status(std::chrono::milliseconds within);
 
     [[nodiscard]] pid_t pid() const { return program_->pid(); }
     [[nodiscard]] std::string socket() const { return directory_ / "manager/manager.sock"; }
