@@ -118,8 +118,7 @@ std::optional<decline_reason> check_output(ap_filter_t* own) noexcept {
 
 std::optional<decline_reason> check_input(request_rec* r) noexcept {
     conn_rec* const c = r->connection;
-    if (c->data_in_input_filters != 0)
-        return decline_reason::pipelined;
+    // c->data_in_input_filters says what was there after the request before this one: this request, then.
     apr_bucket_brigade* const peeked = apr_brigade_create(r->pool, c->bucket_alloc);
     const apr_status_t status =
         ap_get_brigade(c->input_filters, peeked, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
