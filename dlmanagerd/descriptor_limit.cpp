@@ -2,6 +2,8 @@
 
 #include "shared/file_descriptor.hpp"
 
+#include <cerrno>
+#include <cstring>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
@@ -20,7 +22,7 @@ std::uint64_t set_descriptor_limit(std::uint32_t wanted) {
             wanted, limit.rlim_max);
     if (::setrlimit(RLIMIT_NOFILE, &limit) < 0) {
         spdlog::warn("cannot set the limit of descriptors to {} ({}); it stays at {}", limit.rlim_cur,
-                     std::generic_category().message(errno), before);
+                     std::strerror(errno), before);
         return before;
     }
     return limit.rlim_cur;

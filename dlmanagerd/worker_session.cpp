@@ -1,5 +1,7 @@
 #include "dlmanagerd/worker_session.hpp"
 
+#include <cerrno>
+#include <cstring>
 #include <exception>
 #include <spdlog/spdlog.h>
 #include <utility>
@@ -33,7 +35,7 @@ void worker_session::on_events(std::uint32_t) {
         break;
     case receive_result::failed:
         spdlog::error("receiving from httpd process {} failed: {}; it is disconnected and serves itself",
-                      process_, std::generic_category().message(errno));
+                      process_, std::strerror(errno));
         goes_on = false;
         break;
     case receive_result::message:

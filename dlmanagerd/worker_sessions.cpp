@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -81,7 +82,7 @@ void worker_sessions::on_events(std::uint32_t) {
                  "cannot take a connection from httpd: {}; downloads go on, and httpd serves what it can't "
                  "hand "
                  "over. At the limit of descriptors, raise limits.descriptors",
-                 std::generic_category().message(errno));
+                 std::strerror(errno));
             turn_away_one();
             return;
         }
