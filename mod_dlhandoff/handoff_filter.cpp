@@ -9,13 +9,10 @@
 
 #include <apr_optional.h>
 #include <apr_strings.h>
-#include <mod_log_config.h>
+#include <http_core.h>
 #include <new>
 #include <util_filter.h>
 #include <vector>
-
-// mod_logio's; Debian ships no header that declares it without http_core's internals.
-APR_DECLARE_OPTIONAL_FN(void, ap_logio_add_bytes_out, (conn_rec * c, apr_off_t bytes));
 
 namespace dlhandoff::httpd {
 namespace {
@@ -130,7 +127,7 @@ apr_status_t handle(ap_filter_t* filter, filter_state& state, apr_bucket_brigade
     handover result;
     try {
         result = hand_over(filter, brigade);
-    } catch (const std::exception&) {
+    } catch (...) { // std::bad_alloc
         result = {decline_reason::no_memory};
     }
     if (result.claimed()) {

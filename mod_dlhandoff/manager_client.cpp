@@ -1,6 +1,7 @@
 #include "mod_dlhandoff/manager_client.hpp"
 
-#include <algorithm>
+#include <cerrno>
+#include <new>
 #include <utility>
 
 namespace dlhandoff::httpd {
@@ -28,18 +29,23 @@ manager_client::connection manager_client::take_idle() {
     return last;
 }
 
-void manager_client::put_back(connection used) {
+/// Without memory the connection ends instead: what its offer came to is known already, and must not be lost.
+void manager_client::put_back(connection used) noexcept {
     const std::lock_guard lock(mutex_);
-    switch (used->now()) {
-    case manager_connection::state::idle:
-        idle_.push_back(std::move(used));
-        break;
-    case manager_connection::state::awaiting_hello:
-    case manager_connection::state::awaiting_answer:
-        suspects_.push_back(std::move(used));
-        break;
-    case manager_connection::state::broken:
-        break;
+    try {
+        switch (used->now()) {
+        case manager_connection::state::idle:
+            idle_.push_back(std::move(used));
+            break;
+        case manager_connection::state::awaiting_hello:
+        case manager_connection::state::awaiting_answer:
+            suspects_.push_back(std::move(used));
+            break;
+        case manager_connection::state::broken:
+            break;
+        }
+    } catch (const std::bad_alloc&) {
+        used.reset();
     }
 }
 

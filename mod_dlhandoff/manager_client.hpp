@@ -24,7 +24,8 @@ namespace dlhandoff::httpd {
 /// - A manager owes an answer (or its hello) whose time was up: until it comes, or the connection ends, no
 /// call waits.
 ///
-/// Belongs to one process: made after fork(). Knows nothing of httpd; throws only std::bad_alloc.
+/// Belongs to one process: made after fork(). Knows nothing of httpd; throws only std::bad_alloc, and then
+/// nothing was claimed.
 class manager_client {
   public:
     using clock = manager_connection::clock;
@@ -44,7 +45,7 @@ class manager_client {
     [[nodiscard]] bool manager_owes_an_answer();
     [[nodiscard]] connection take_idle();
     [[nodiscard]] std::variant<connection, handover> connect_anew(clock::time_point deadline);
-    void put_back(connection used);
+    void put_back(connection used) noexcept;
 
     const std::string path_;
     const std::chrono::microseconds claim_timeout_;

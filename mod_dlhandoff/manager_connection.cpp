@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -153,6 +154,12 @@ std::optional<handover> manager_connection::hand_over(offer& offered, std::span<
     }
     }
     state_ = state::awaiting_answer;
+    return conclude(await_answer(slot, deadline), slot);
+}
+
+/// The last words about the offer. Without memory to hear them they are as good as garbled.
+manager_connection::heard manager_connection::await_answer(ticket_slot& slot,
+                                                           clock::time_point deadline) noexcept try {
     heard last;
     bool readable = true;
     while (last.said == heard::what::nothing && readable) {
@@ -161,16 +168,20 @@ std::optional<handover> manager_connection::hand_over(offer& offered, std::span<
     }
     if (last.said == heard::what::nothing) {
         if (revoke_ticket(slot, sequence_))
-            return declined(decline_reason::manager_timeout);
+            return {heard::what::timed_out};
         // Claimed in this very moment; the answer may be here as well.
         last = hear_answer();
     }
-    return conclude(last, slot);
+    return last;
+} catch (const std::bad_alloc&) {
+    return {heard::what::garbled};
 }
 
 /// Who owns the response after these last words.
-handover manager_connection::conclude(const heard& last, ticket_slot& slot) {
+handover manager_connection::conclude(const heard& last, ticket_slot& slot) noexcept {
     switch (last.said) {
+    case heard::what::timed_out:
+        return declined(decline_reason::manager_timeout);
     case heard::what::nothing:
         break; // The slot says claimed: the manager sends when it goes on.
     case heard::what::claimed:
@@ -210,6 +221,7 @@ manager_connection::state manager_connection::settle() {
     } else if (state_ == state::awaiting_answer) {
         switch (hear_answer().said) {
         case heard::what::nothing:
+        case heard::what::timed_out:
             break;
         case heard::what::claimed:
         case heard::what::refused:

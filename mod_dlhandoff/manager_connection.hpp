@@ -54,7 +54,14 @@ class manager_connection {
     explicit manager_connection(file_descriptor socket) noexcept : socket_(std::move(socket)) {}
 
     struct heard {
-        enum class what { nothing, claimed, refused, lost, garbled };
+        enum class what {
+            nothing,
+            claimed,
+            refused,
+            timed_out, ///< the offer is revoked
+            lost,      ///< the connection has ended
+            garbled    ///< a message that is no answer
+        };
         what said = what::nothing;
         refusal reason = refusal::malformed;
     };
@@ -62,7 +69,8 @@ class manager_connection {
     [[nodiscard]] receive_result receive();
     [[nodiscard]] std::optional<handover> take_hello();
     [[nodiscard]] heard hear_answer();
-    [[nodiscard]] handover conclude(const heard& last, ticket_slot& slot);
+    [[nodiscard]] heard await_answer(ticket_slot& slot, clock::time_point deadline) noexcept;
+    [[nodiscard]] handover conclude(const heard& last, ticket_slot& slot) noexcept;
 
     file_descriptor socket_;
     std::optional<board> board_;

@@ -84,13 +84,13 @@ void report_manager_trouble(request_rec* r, const handover& result, const server
     const explanation said = own != nullptr ? explain(*own, result.error, config.manager_socket == nullptr)
                                             : explain(std::get<refusal>(*result.declined));
     const std::string_view word = name(*result.declined);
-    ap_log_rerror(APLOG_MARK, APLOG_WARNING, result.error, r,
-                  "DLHandoffManager %s%s: %s (%.*s): httpd serves downloads itself until %s. This is said "
-                  "once a minute "
-                  "at most",
-                  config.manager_socket != nullptr ? "unix:" : "embedded",
-                  config.manager_socket != nullptr ? config.manager_socket : "", said.what,
-                  static_cast<int>(word.size()), word.data(), said.until);
+    ap_log_rerror(
+        APLOG_MARK, APLOG_WARNING, result.error, r,
+        "DLHandoffManager %s%s: %s (%.*s): httpd serves downloads itself until %s. This is said once "
+        "a minute at most",
+        config.manager_socket != nullptr ? "unix:" : "embedded",
+        config.manager_socket != nullptr ? config.manager_socket : "", said.what,
+        static_cast<int>(word.size()), word.data(), said.until);
 }
 
 } // namespace dlhandoff::httpd
