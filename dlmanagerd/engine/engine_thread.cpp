@@ -27,6 +27,7 @@ struct engine_thread::state {
             sender.run_turns();
             publish_active();
         }
+        look(); // what was taken last is ended, and logged, like all else
         sender.end_all(outcome::shutdown);
         publish_active();
     }

@@ -44,8 +44,9 @@ struct workload {
 };
 
 struct cost {
-    double cpu_seconds_per_gigabyte;
-    double gigabytes_per_second;
+    double sender; ///< CPU seconds per GB
+    double both;   ///< of sender and clients together
+    double speed;  ///< GB/s
 };
 
 double cpu_seconds() {
@@ -95,6 +96,7 @@ cost measure(contestant who, const workload& work, const sample& file, bool copy
         const std::uint64_t received = read_to_the_end(listener.port(), work.clients, copy);
         parent.tell(clock::now());
         parent.tell(received);
+        parent.tell(cpu_seconds());
     });
     const auto began = server.talk().hear<clock::time_point>();
     const auto ended = clients.talk().hear<clock::time_point>();
@@ -102,8 +104,9 @@ cost measure(contestant who, const workload& work, const sample& file, bool copy
     if (received != work.bytes() + work.clients * typical_head.size())
         throw std::runtime_error("the clients got " + std::to_string(received) + " bytes, not all");
     const double gigabytes = static_cast<double>(work.bytes()) * 1e-9;
-    return {server.talk().hear<double>() / gigabytes,
-            gigabytes / std::chrono::duration<double>(ended - began).count()};
+    const double sending = server.talk().hear<double>() / gigabytes;
+    const double reading = clients.talk().hear<double>() / gigabytes;
+    return {sending, sending + reading, gigabytes / std::chrono::duration<double>(ended - began).count()};
 }
 
 double median(std::vector<double> values) {
@@ -112,36 +115,48 @@ double median(std::vector<double> values) {
     return *middle;
 }
 
+/// The same figure of all rounds.
+double median_of(const std::vector<cost>& rounds, double cost::*figure) {
+    std::vector<double> values;
+    for (const cost& one : rounds)
+        values.push_back(one.*figure);
+    return median(std::move(values));
+}
+
+/// Of each round by itself: what disturbs the machine disturbs both.
+double median_ratio(const std::vector<cost>& of, const std::vector<cost>& to, double cost::*figure) {
+    std::vector<double> values;
+    for (std::size_t i = 0; i < of.size(); ++i)
+        values.push_back(of[i].*figure / (to[i].*figure));
+    return median(std::move(values));
+}
+
 void compare(unsigned clients, const options& asked, const sample& file) {
     const double each = asked.gigabytes * 1e9 / clients / static_cast<double>(file_size);
     const workload work{clients, std::clamp<std::uint64_t>(static_cast<std::uint64_t>(each), 1, 1000)};
-    std::vector<double> engine_cpu, loop_cpu, cpu_ratio, engine_speed, loop_speed;
+    std::vector<cost> engine, loop;
     for (unsigned round = 0; round < asked.rounds; ++round) {
         // Who goes first alternates too.
-        cost engine{}, loop{};
         if (round % 2 == 0)
-            engine = measure(contestant::engine, work, file, asked.copy);
-        loop = measure(contestant::sendfile_loop, work, file, asked.copy);
+            engine.push_back(measure(contestant::engine, work, file, asked.copy));
+        loop.push_back(measure(contestant::sendfile_loop, work, file, asked.copy));
         if (round % 2 != 0)
-            engine = measure(contestant::engine, work, file, asked.copy);
-        engine_cpu.push_back(engine.cpu_seconds_per_gigabyte);
-        loop_cpu.push_back(loop.cpu_seconds_per_gigabyte);
-        cpu_ratio.push_back(engine.cpu_seconds_per_gigabyte / loop.cpu_seconds_per_gigabyte);
-        engine_speed.push_back(engine.gigabytes_per_second);
-        loop_speed.push_back(loop.gigabytes_per_second);
+            engine.push_back(measure(contestant::engine, work, file, asked.copy));
     }
-    std::printf("%7u  %9.4f  %13.4f  %5.2f  %5.2f..%4.2f  %9.2f  %13.2f\n", clients, median(engine_cpu),
-                median(loop_cpu), median(cpu_ratio), *std::min_element(cpu_ratio.begin(), cpu_ratio.end()),
-                *std::max_element(cpu_ratio.begin(), cpu_ratio.end()), median(engine_speed),
-                median(loop_speed));
+    const auto print = [&](const char* what, double cost::*figure) {
+        std::printf("%7u  %-28s  %7.4f  %13.4f  %5.2f\n", clients, what, median_of(engine, figure),
+                    median_of(loop, figure), median_ratio(engine, loop, figure));
+    };
+    print("CPU s/GB, sender", &cost::sender);
+    print("CPU s/GB, sender and clients", &cost::both);
+    print("GB/s", &cost::speed);
     std::fflush(stdout);
 }
 
 void run(const options& asked) {
     const sample file(file_size);
     std::printf("%u rounds of %.1f GB each; medians\n", asked.rounds, asked.gigabytes);
-    std::printf("         CPU seconds per GB              of engine / loop    GB/s\n");
-    std::printf("clients     engine  sendfile loop  ratio   min..max     engine  sendfile loop\n");
+    std::printf("clients                                 engine  sendfile loop  ratio\n");
     for (const unsigned clients : asked.clients)
         compare(clients, asked, file);
 }

@@ -88,16 +88,17 @@ offer make_offer(std::string_view head, const sample_file& file, std::vector<pla
     return std::get<offer>(std::move(made));
 }
 
-namespace {
-file_descriptor anonymous_file() {
-    return file_descriptor(::memfd_create("transfer-log", MFD_CLOEXEC));
+readable_log::readable_log() : file_(::memfd_create("transfer-log", MFD_CLOEXEC)) {
+    if (!file_)
+        throw_errno("memfd_create");
 }
-} // namespace
+
+engine::transfer_log readable_log::writer() const {
+    return engine::transfer_log(file_descriptor::duplicate_of(file_.get()));
+}
 
 running_engine::running_engine(engine::engine_options options)
-    : log_file_(anonymous_file()),
-      sender(loop, std::move(options), engine::transfer_log(file_descriptor::duplicate_of(log_file_.get()))) {
-}
+    : sender(loop, std::move(options), log_.writer()) {}
 
 void running_engine::begin(offer offered, std::vector<file_descriptor> descriptors) {
     auto ready = sender.prepare(std::move(offered), std::move(descriptors));
@@ -119,11 +120,11 @@ bool running_engine::run_until(const std::function<bool()>& done) {
     return true;
 }
 
-std::vector<std::string> running_engine::log_lines() const {
+std::vector<std::string> readable_log::lines() const {
     struct stat status {};
-    ::fstat(log_file_.get(), &status);
+    ::fstat(file_.get(), &status);
     std::string text(static_cast<std::size_t>(status.st_size), '\0');
-    if (::pread(log_file_.get(), text.data(), text.size(), 0) != status.st_size)
+    if (::pread(file_.get(), text.data(), text.size(), 0) != status.st_size)
         throw_errno("pread");
     std::vector<std::string> lines;
     for (std::size_t at = 0; at < text.size();) {

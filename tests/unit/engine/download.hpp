@@ -44,6 +44,19 @@ class sample_file {
 [[nodiscard]] offer make_offer(std::string_view head, const sample_file& file,
                                std::vector<plan_piece> pieces = {});
 
+/// A transfer log in memory that can be read while it grows.
+class readable_log {
+  public:
+    readable_log();
+    /// One that writes to it.
+    [[nodiscard]] engine::transfer_log writer() const;
+    /// Its lines so far.
+    [[nodiscard]] std::vector<std::string> lines() const;
+
+  private:
+    file_descriptor file_;
+};
+
 /// An engine with its loop, whose transfer log can be read.
 class running_engine {
   public:
@@ -56,14 +69,13 @@ class running_engine {
     [[nodiscard]] bool run_until(const std::function<bool()>& done);
 
     /// The log's lines so far.
-    [[nodiscard]] std::vector<std::string> log_lines() const;
-
-    engine::event_loop loop;
+    [[nodiscard]] std::vector<std::string> log_lines() const { return log_.lines(); }
 
   private:
-    file_descriptor log_file_;
+    readable_log log_;
 
   public:
+    engine::event_loop loop;
     engine::engine sender;
 };
 
