@@ -27,7 +27,8 @@ void register_hooks(apr_pool_t*) noexcept {
 } // namespace
 } // namespace dlhandoff::httpd
 
-module AP_MODULE_DECLARE_DATA dlhandoff_module = {
+// Not by its other name, module: at the beginning of a line that is a keyword since C++20.
+module_struct AP_MODULE_DECLARE_DATA dlhandoff_module = {
     STANDARD20_MODULE_STUFF,
     dlhandoff::httpd::create_directory_config,
     dlhandoff::httpd::merge_directory_config,
