@@ -264,6 +264,13 @@ TEST_F(service_life, check_config_and_version_end_it_with_0) {
     EXPECT_THAT(run_command({DLMANAGERD_PROGRAM, "--help"}).output, HasSubstr("--check-config"));
 }
 
+TEST_F(service_life, the_packaged_configuration_is_fine) {
+    const auto result = run_command(
+        {DLMANAGERD_PROGRAM, "--check-config", "--config", HTTPD_CONF_DIR "/../packaging/dlmanagerd.toml"});
+    EXPECT_EQ(result.output, "The configuration is fine.\n");
+    EXPECT_EQ(result.status, 0);
+}
+
 TEST_F(service_life, tells_systemd_when_it_is_ready_reloading_and_stopping) {
     if (run_command({DLMANAGERD_PROGRAM, "--version"}).output.find("systemd") == std::string::npos)
         GTEST_SKIP() << "built without libsystemd";
