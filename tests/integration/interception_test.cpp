@@ -68,7 +68,7 @@ AddLanguage de .de
 TEST_P(interception, takes_hits_of_the_disk_cache) {
     site here({.how = GetParam(),
                .httpd = {.modules = {"cache", "cache_disk"},
-                         .configuration = "CacheRoot cache\nCacheEnable disk /\nCacheHeader On\n"
+                         .configuration = "CacheRoot ${ROOT}/cache\nCacheEnable disk /\nCacheHeader On\n"
                                           "CacheIgnoreNoLastMod On\nCacheDefaultExpire 3600\n"},
                .start = false});
     here.directory().make_directory("cache", true);

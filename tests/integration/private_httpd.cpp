@@ -104,7 +104,7 @@ void private_httpd::reconfigure(std::string configuration) {
 void private_httpd::write_configuration() const {
     const std::string root = directory_.path().string();
     std::ostringstream out;
-    out << "ServerRoot \"" << root << "\"\nDefaultRuntimeDir \"" << root << "/run\"\nPidFile \"" << root
+    out << "Define ROOT \"" << root << "\"\nServerRoot \"" << root << "\"\nDefaultRuntimeDir \"" << root << "/run\"\nPidFile \"" << root
         << "/run/httpd.pid\"\nServerName main.test\nListen " << address_ << ':' << port_
         << "\nErrorLog \"logs/error.log\"\nLogLevel info dlhandoff:debug\nTimeout 30\nKeepAliveTimeout 5\n";
     if (::geteuid() == 0) {
