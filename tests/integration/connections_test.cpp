@@ -93,6 +93,7 @@ TEST_P(connections, of_clients_that_half_close_are_handed_off) {
     EXPECT_EQ(status_of(raw.read_head()), 200);
     EXPECT_TRUE(raw.read_to_end() == sequence_bytes(0, large));
     EXPECT_FALSE(raw.was_reset());
+    raw.close();
     EXPECT_EQ(here.httpd().note_of("half"), "claimed");
     const auto transfer = here.transfers().transfer("half");
     ASSERT_TRUE(transfer);

@@ -25,6 +25,7 @@ class file_changes : public ::testing::TestWithParam<setup> {
     void expect_all() {
         EXPECT_TRUE(begin_ + client_->read_to_end() == sequence_bytes(0, large));
         EXPECT_FALSE(client_->was_reset());
+        client_->close();
         const auto transfer = here_.transfers().transfer("mid-way");
         ASSERT_TRUE(transfer);
         EXPECT_EQ(transfer->at("outcome"), "complete");
