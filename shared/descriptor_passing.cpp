@@ -70,8 +70,10 @@ send_result send_message(int socket, std::span<const std::byte> bytes, std::span
 
 receive_result receive_message(int socket, std::size_t limit, received_message& into) {
     into.descriptors.clear();
-    into.bytes.resize(limit);
-    iovec data{into.bytes.data(), limit};
+    into.bytes = {};
+    if (into.buffer.size() < limit)
+        into.buffer.resize(limit);
+    iovec data{into.buffer.data(), limit};
     control_buffer control;
     msghdr message{};
     message.msg_iov = &data;
@@ -83,15 +85,12 @@ receive_result receive_message(int socket, std::size_t limit, received_message& 
         received = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     } while (received < 0 && errno == EINTR);
     if (received < 0) {
-        const int error = errno;
-        into.bytes.clear();
-        errno = error;
-        if (error == EAGAIN)
+        if (errno == EAGAIN)
             return receive_result::would_block;
-        return error == ECONNRESET || error == ENOTCONN ? receive_result::peer_gone : receive_result::failed;
+        return errno == ECONNRESET || errno == ENOTCONN ? receive_result::peer_gone : receive_result::failed;
     }
     take_descriptors(message, into.descriptors);
-    into.bytes.resize(static_cast<std::size_t>(received));
+    into.bytes = std::span(into.buffer).first(static_cast<std::size_t>(received));
     into.truncated = (message.msg_flags & MSG_TRUNC) != 0;
     into.descriptors_lost = (message.msg_flags & MSG_CTRUNC) != 0;
     // Every message of the protocol has a header, so an empty one is the end of file (recv(2)).

@@ -37,11 +37,13 @@ enum class receive_result {
 
 /// What one recvmsg() yielded. Reuse one object for many calls: its memory stays.
 struct received_message {
-    std::vector<std::byte> bytes;
+    std::span<const std::byte> bytes; ///< the message, valid until the next call
     std::vector<file_descriptor> descriptors;
     bool truncated = false; ///< MSG_TRUNC: the message was longer than the limit asked for
     bool descriptors_lost =
         false; ///< MSG_CTRUNC: this process had no descriptors left (RLIMIT_NOFILE), or too many came
+    std::vector<std::byte>
+        buffer; ///< what `bytes` points into; grows to the largest limit that was asked for
 };
 
 /// Receives one message of at most `limit` bytes without waiting. All descriptors arrive close-on-exec.
