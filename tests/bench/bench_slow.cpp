@@ -107,7 +107,7 @@ void run(options asked) {
     const unsigned warm_up = std::min(50U, asked.clients.count);
     const sample file(static_cast<std::uint64_t>(asked.file_megabytes * 1e6));
     const loopback_listener listener;
-    asked.clients.port = listener.port();
+    asked.clients.server.port = listener.port();
     role manager("manager", [&](channel& parent) {
         play_manager(parent, listener, file, warm_up, asked.clients.count);
     });

@@ -14,7 +14,7 @@ std::uint64_t read_to_the_end(std::uint16_t port, unsigned count, bool copy) {
     const file_descriptor epoll(::epoll_create1(EPOLL_CLOEXEC));
     std::vector<file_descriptor> clients;
     for (unsigned i = 0; i < count; ++i) {
-        clients.push_back(connect_to_loopback(port, 0));
+        clients.push_back(connect_to({port}));
         epoll_event event{};
         event.events = EPOLLIN;
         event.data.u32 = i;

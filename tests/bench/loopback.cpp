@@ -9,18 +9,18 @@
 namespace dlhandoff::bench {
 namespace {
 
-sockaddr_in address_of(std::uint16_t port) {
+sockaddr_in to_sockaddr(const loopback_address& from) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(from.host);
+    address.sin_port = htons(from.port);
     return address;
 }
 
 } // namespace
 
 loopback_listener::loopback_listener() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address = address_of(0);
+    sockaddr_in address = to_sockaddr({});
     socklen_t size = sizeof address;
     auto* const generic = reinterpret_cast<sockaddr*>(&address);
     if (::bind(socket_.get(), generic, size) != 0 || ::listen(socket_.get(), 4096) != 0 ||
@@ -42,13 +42,13 @@ std::vector<file_descriptor> loopback_listener::accept(std::size_t count) const 
     return accepted;
 }
 
-file_descriptor connect_to_loopback(std::uint16_t port, int receive_buffer) {
+file_descriptor connect_to(const loopback_address& server, int receive_buffer) {
     file_descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!client)
         throw_errno("socket");
     if (receive_buffer != 0)
         ::setsockopt(client.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    const sockaddr_in address = address_of(port);
+    const sockaddr_in address = to_sockaddr(server);
     if (::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
         errno != EINPROGRESS)
         throw_errno("connect");

@@ -21,8 +21,14 @@ class loopback_listener {
     std::uint16_t port_ = 0;
 };
 
-/// A connection to 127.0.0.1, non-blocking and perhaps not yet established. `receive_buffer`: SO_RCVBUF in
-/// bytes, 0 as the kernel sees fit.
-[[nodiscard]] file_descriptor connect_to_loopback(std::uint16_t port, int receive_buffer);
+/// Where a server listens.
+struct loopback_address {
+    std::uint16_t port = 0;
+    std::uint32_t host = 0x7f000001; ///< of 127.0.0.0/8, in the machine's byte order
+};
+
+/// A connection, non-blocking and perhaps not yet established. `receive_buffer`: SO_RCVBUF in bytes, 0 as the
+/// kernel sees fit.
+[[nodiscard]] file_descriptor connect_to(const loopback_address& server, int receive_buffer = 0);
 
 } // namespace dlhandoff::bench

@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cerrno>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -35,13 +37,15 @@ bool send_on(download& one, int file, std::uint64_t size) {
 } // namespace
 
 void send_with_sendfile_loop(std::vector<file_descriptor> connections, std::string_view head, int file,
-                             std::uint64_t size, std::uint64_t times) {
+                             std::uint64_t size, std::uint64_t times, int unsent_low_water) {
     const file_descriptor epoll(::epoll_create1(EPOLL_CLOEXEC));
     std::vector<download> downloads(connections.size());
     for (std::size_t i = 0; i < downloads.size(); ++i) {
         downloads[i].connection = std::move(connections[i]);
         downloads[i].left = times;
         const int number = downloads[i].connection.get();
+        if (unsent_low_water != 0)
+            ::setsockopt(number, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_low_water, sizeof unsent_low_water);
         if (::send(number, head.data(), head.size(), MSG_MORE) != static_cast<ssize_t>(head.size()))
             throw_errno("send");
         epoll_event event{};

@@ -1,7 +1,5 @@
 #include "tests/bench/slow_clients.hpp"
 
-#include "tests/bench/loopback.hpp"
-
 #include <algorithm>
 #include <cerrno>
 #include <sys/socket.h>
@@ -15,7 +13,7 @@ void slow_clients::connect() {
     const auto now = clock::now();
     clients_.resize(options_.count);
     for (unsigned i = 0; i < options_.count; ++i) {
-        clients_[i].socket = connect_to_loopback(options_.port, options_.receive_buffer);
+        clients_[i].socket = connect_to(options_.server, options_.receive_buffer);
         // Their reads are spread evenly over the pause.
         clients_[i].next_read = now + i * std::chrono::nanoseconds(pause) / options_.count;
     }
@@ -64,14 +62,6 @@ unsigned slow_clients::streaming() const {
     return static_cast<unsigned>(std::count_if(clients_.begin(), clients_.end(), [&](const client& one) {
         return one.socket && one.last_data > since;
     }));
-}
-
-std::vector<int> slow_clients::descriptors() const {
-    std::vector<int> numbers;
-    for (const client& one : clients_)
-        if (one.socket)
-            numbers.push_back(one.socket.get());
-    return numbers;
 }
 
 } // namespace dlhandoff::bench

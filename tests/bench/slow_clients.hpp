@@ -2,6 +2,7 @@
 
 #include "dlmanagerd/engine/event_loop.hpp"
 #include "shared/file_descriptor.hpp"
+#include "tests/bench/loopback.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -16,10 +17,10 @@ namespace dlhandoff::bench {
 class slow_clients {
   public:
     struct options {
-        std::uint16_t port = 0; ///< of 127.0.0.1
+        loopback_address server;
         unsigned count = 1000;
         unsigned bytes_per_second = 20'000; ///< each
-        int receive_buffer = 8192;          ///< SO_RCVBUF, bytes; the kernel doubles it
+        int receive_buffer = 16384;         ///< SO_RCVBUF, bytes; the kernel doubles it
         std::string request;                ///< sent once connected; empty: nothing is sent
     };
     explicit slow_clients(options asked) : options_(std::move(asked)) {}
@@ -34,7 +35,6 @@ class slow_clients {
     /// Those whose connection has ended: by the server, since they don't close.
     [[nodiscard]] unsigned ended() const noexcept { return ended_; }
     [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
-    [[nodiscard]] std::vector<int> descriptors() const;
 
   private:
     struct client {

@@ -180,8 +180,8 @@ TEST_F(engine_thread_test, a_signal_handler_cuts_a_drain_short) {
     ASSERT_EQ(::sigaction(SIGUSR2, &action, &before), 0);
     const pthread_t draining = ::pthread_self();
     // Comes when the drain has begun: nobody is let in any more.
+    std::vector<file_descriptor> taken_before; // none of them closes before it is cut
     std::thread signaller([&] {
-        std::vector<file_descriptor> taken_before;
         EXPECT_TRUE(eventually([&] {
             offered another = offer_to(sender);
             const bool draining_now = another.refused.has_value();

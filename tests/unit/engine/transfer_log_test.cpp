@@ -18,6 +18,7 @@
 namespace dlhandoff::test {
 namespace {
 
+using namespace std::string_literals;
 using engine::outcome;
 using engine::transfer_log;
 using engine::transfer_record;
@@ -90,7 +91,7 @@ TEST(transfer_log, outcomes_have_their_names) {
 
 TEST(transfer_log, whatever_a_client_sends_stays_one_line_of_json) {
     transfer_record record = sample_record();
-    const std::string hostile("\"},\n{\"user\":\"root\"\\ \t\r\x01\x7f\0end", 32);
+    const std::string hostile = "\"},\n{\"user\":\"root\"\\ \t\r\x01\x7f\0end"s;
     record.facts.uri = hostile;
     const std::string line = engine::to_json_line(record);
     EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
