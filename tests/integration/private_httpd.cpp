@@ -104,8 +104,9 @@ void private_httpd::reconfigure(std::string configuration) {
 void private_httpd::write_configuration() const {
     const std::string root = directory_.path().string();
     std::ostringstream out;
-    out << "Define ROOT \"" << root << "\"\nServerRoot \"" << root << "\"\nDefaultRuntimeDir \"" << root << "/run\"\nPidFile \"" << root
-        << "/run/httpd.pid\"\nServerName main.test\nListen " << address_ << ':' << port_
+    out << "Define ROOT \"" << root << "\"\nServerRoot \"" << root << "\"\nDefaultRuntimeDir \"" << root
+        << "/run\"\nPidFile \"" << root << "/run/httpd.pid\"\nServerName main.test\nListen " << address_
+        << ':' << port_
         << "\nErrorLog \"logs/error.log\"\nLogLevel info dlhandoff:debug\nTimeout 30\nKeepAliveTimeout 5\n";
     if (::geteuid() == 0) {
         const account children = httpd_account();

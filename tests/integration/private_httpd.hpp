@@ -19,8 +19,8 @@ struct httpd_options {
     int threads = 8; ///< of one process; prefork has one
     /// Modules besides those that every configuration here loads, such as "dav".
     std::vector<std::string> modules{};
-    /// Goes into the server's context, after DLHandoff's LoadModule and the document root; ${ROOT} is the test's
-    /// directory.
+    /// Goes into the server's context, after DLHandoff's LoadModule and the document root; ${ROOT} is the
+    /// test's directory.
     std::string configuration{};
 };
 
