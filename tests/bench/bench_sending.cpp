@@ -150,7 +150,9 @@ void compare(unsigned clients, const options& asked, const sample& file) {
             costs[static_cast<std::size_t>(who)].push_back(measure(who, work, file, asked.copy));
         std::rotate(turns.begin(), turns.begin() + 1, turns.end()); // another goes first
     }
-    const auto& [engine, loop, careful_loop] = costs;
+    const std::vector<cost>& engine = costs[0];
+    const std::vector<cost>& loop = costs[1];
+    const std::vector<cost>& careful_loop = costs[2];
     const auto print = [&](const char* what, double cost::*figure) {
         std::printf("%7u  %-28s  %7.4f  %8.4f %6.2f  %8.4f %6.2f\n", clients, what, median_of(engine, figure),
                     median_of(loop, figure), median_ratio(engine, loop, figure),
