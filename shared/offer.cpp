@@ -20,11 +20,12 @@ struct offer::fixed {
     std::uint16_t status;
     std::uint16_t file_count;
     std::uint16_t piece_count;
-    std::uint16_t zero;
+    std::uint16_t has_tls; ///< 1: a tls_session follows
     std::uint32_t memory_size;
     std::array<std::uint16_t, text_count> text_sizes; ///< in the order of request_facts
 
-    [[nodiscard]] std::size_t files_at() const noexcept { return sizeof(fixed); }
+    [[nodiscard]] std::size_t tls_at() const noexcept { return sizeof(fixed); }
+    [[nodiscard]] std::size_t files_at() const noexcept { return tls_at() + has_tls * sizeof(tls_session); }
     [[nodiscard]] std::size_t pieces_at() const noexcept {
         return files_at() + file_count * sizeof(file_identity);
     }
@@ -82,7 +83,7 @@ void append(std::byte*& to, const void* from, std::size_t size) noexcept {
 
 std::variant<offer, refusal> offer::make(const request_facts& facts, std::span<const file_identity> files,
                                          std::span<const plan_piece> pieces,
-                                         std::span<const std::byte> memory) {
+                                         std::span<const std::byte> memory, const tls_session* tls) {
     if (files.size() > max_plan_files || pieces.size() > max_plan_pieces || memory.size() > max_plan_memory)
         return refusal::oversized;
     fixed head{};
@@ -90,6 +91,7 @@ std::variant<offer, refusal> offer::make(const request_facts& facts, std::span<c
     head.file_count = static_cast<std::uint16_t>(files.size());
     head.piece_count = static_cast<std::uint16_t>(pieces.size());
     head.memory_size = static_cast<std::uint32_t>(memory.size());
+    head.has_tls = tls != nullptr ? 1 : 0;
     const auto texts = texts_of(facts);
     static_assert(std::tuple_size_v<decltype(texts)> == fixed::text_count);
     for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -107,6 +109,7 @@ std::variant<offer, refusal> offer::make(const request_facts& facts, std::span<c
     auto bytes = std::make_unique_for_overwrite<std::byte[]>(size);
     std::byte* at = bytes.get();
     append(at, &head, sizeof head);
+    append(at, tls, head.has_tls * sizeof(tls_session));
     append(at, files.data(), files.size_bytes());
     append(at, pieces.data(), pieces.size_bytes());
     for (const std::string_view text : texts)
@@ -129,8 +132,10 @@ std::variant<offer, refusal> offer::decode(std::span<const std::byte> message) {
     if (head.file_count > max_plan_files || head.piece_count > max_plan_pieces ||
         head.memory_size > max_plan_memory)
         return refusal::oversized;
-    if (head.zero != 0 || head.message_size() != message.size() || head.status < 200 || head.status > 599)
+    if (head.has_tls > 1 || head.message_size() != message.size() || head.status < 200 || head.status > 599)
         return refusal::malformed;
+    if (head.has_tls != 0 && decoded.tls() == nullptr)
+        return refusal::malformed; // or the response would go out in the clear
     if (!plan_is_sound(decoded.files(), decoded.pieces(), head.memory_size))
         return refusal::malformed;
     return decoded;
@@ -161,6 +166,16 @@ request_facts offer::facts() const noexcept {
         at += fields.text_sizes[i];
     }
     return {texts[0], texts[1], texts[2], texts[3], texts[4], texts[5], texts[6], texts[7], fields.status};
+}
+
+const tls_session* offer::tls() const noexcept {
+    const auto* session = reinterpret_cast<const tls_session*>(bytes_.get() + head().tls_at());
+    return head().has_tls != 0 && session->version != 0 ? session : nullptr;
+}
+
+void offer::forget_secrets() noexcept {
+    if (bytes_ && head().has_tls != 0)
+        ::explicit_bzero(bytes_.get() + head().tls_at(), sizeof(tls_session));
 }
 
 std::uint64_t offer::response_bytes() const noexcept {

@@ -2,6 +2,7 @@
 
 #include "shared/refusal.hpp"
 #include "shared/ticket.hpp"
+#include "shared/tls_session.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -61,12 +62,16 @@ struct request_facts {
 /// order.
 class offer {
   public:
-    /// Puts an offer together; `memory` holds what the plan's memory pieces point into.
-    /// The reason if it does not fit the bounds above: then httpd serves.
-    [[nodiscard]] static std::variant<offer, refusal> make(const request_facts& facts,
-                                                           std::span<const file_identity> files,
-                                                           std::span<const plan_piece> pieces,
-                                                           std::span<const std::byte> memory);
+    offer(offer&&) noexcept = default;
+    offer& operator=(offer&&) noexcept = delete;
+    ~offer() { forget_secrets(); }
+
+    /// Puts an offer together; `memory` holds what the plan's memory pieces point into, `tls` the
+    /// connection's keys, null for plain TCP. The reason if it does not fit the bounds above: then httpd
+    /// serves.
+    [[nodiscard]] static std::variant<offer, refusal>
+    make(const request_facts& facts, std::span<const file_identity> files, std::span<const plan_piece> pieces,
+         std::span<const std::byte> memory, const tls_session* tls = nullptr);
 
     /// Checks a message from outside, whole: afterwards every accessor is safe.
     [[nodiscard]] static std::variant<offer, refusal> decode(std::span<const std::byte> message);
@@ -76,6 +81,10 @@ class offer {
     [[nodiscard]] std::span<const file_identity> files() const noexcept;
     [[nodiscard]] std::span<const plan_piece> pieces() const noexcept;
     [[nodiscard]] std::span<const std::byte> memory() const noexcept;
+    /// The connection's keys; null for plain TCP, and once forget_secrets() was called.
+    [[nodiscard]] const tls_session* tls() const noexcept;
+    /// Wipes the TLS keys; so does the destructor.
+    void forget_secrets() noexcept;
 
     /// All bytes of the response, head included; and those that come from files.
     [[nodiscard]] std::uint64_t response_bytes() const noexcept;

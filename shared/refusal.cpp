@@ -34,6 +34,8 @@ std::string_view name(refusal reason) noexcept {
         return "full";
     case refusal::stopping:
         return "stopping";
+    case refusal::tls:
+        return "tls";
     }
     return "malformed";
 }

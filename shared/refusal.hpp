@@ -23,11 +23,12 @@ enum class refusal : std::uint16_t {
     not_readable,       ///< a file descriptor is not open for reading
     file_changed,       ///< a file is not the one that httpd described, or too short for the plan
     full,               ///< no room for another transfer
-    stopping            ///< the manager is about to end
+    stopping,           ///< the manager is about to end
+    tls                 ///< a TLS version or cipher suite that the manager can't go on with
 };
 
 /// One past the last value: sizes tables that are indexed by refusal.
-inline constexpr std::size_t refusal_count = 16;
+inline constexpr std::size_t refusal_count = 17;
 
 /// The word used in logs, notes and counters, such as "not-tcp".
 [[nodiscard]] std::string_view name(refusal reason) noexcept;

@@ -39,7 +39,7 @@ constexpr std::size_t header_zero_at = 12;
 constexpr std::size_t status_at = 28;
 constexpr std::size_t file_count_at = 30;
 constexpr std::size_t piece_count_at = 32;
-constexpr std::size_t zero_at = 34;
+constexpr std::size_t has_tls_at = 34;
 constexpr std::size_t memory_size_at = 36;
 constexpr std::size_t text_sizes_at = 40;
 constexpr std::size_t files_at = 56;
@@ -314,7 +314,8 @@ INSTANTIATE_TEST_SUITE_P(
         message_case{"one piece more", set(piece_count_at, std::uint16_t{4}), refusal::malformed},
         message_case{"too many pieces", set(piece_count_at, std::uint16_t{max_plan_pieces + 1}),
                      refusal::oversized},
-        message_case{"reserved field", set(zero_at, std::uint16_t{1}), refusal::malformed},
+        message_case{"keys that are not there", set(has_tls_at, std::uint16_t{1}), refusal::malformed},
+        message_case{"more than one session", set(has_tls_at, std::uint16_t{2}), refusal::malformed},
         message_case{"less memory", set(memory_size_at, std::uint32_t{1}), refusal::malformed},
         message_case{"too much memory", set(memory_size_at, std::uint32_t{max_plan_memory + 1}),
                      refusal::oversized},
@@ -328,6 +329,31 @@ INSTANTIATE_TEST_SUITE_P(
         message_case{"a piece of no file", set(pieces_at + sizeof(plan_piece) + 4, std::uint32_t{2}),
                      refusal::malformed}),
     [](const auto& one) { return test_name(one.param.name); });
+
+TEST(offer, carries_the_keys_of_a_tls_connection_until_they_are_forgotten) {
+    tls_session session;
+    session.version = 0x0304;
+    session.suite = 0x1302;
+    session.write_sequence = 2;
+    session.write_secret.fill(7);
+    const std::vector<plan_piece> pieces{{source::memory, 0, 0, 5}};
+    const offer made = offer_of(offer::make({}, {}, pieces, std::as_bytes(std::span("hello", 5)), &session));
+    offer received = offer_of(offer::decode(made.message()));
+    ASSERT_NE(received.tls(), nullptr);
+    EXPECT_EQ(std::memcmp(received.tls(), &session, sizeof session), 0);
+    EXPECT_EQ(received.memory().size(), 5U);
+    received.forget_secrets();
+    EXPECT_EQ(received.tls(), nullptr);
+    const auto message = received.message();
+    EXPECT_EQ(std::ranges::search(message, std::vector(4, std::byte{7})).size(), 0U);
+}
+
+TEST(offer, of_keys_without_a_version_is_not_taken) {
+    const tls_session nothing;
+    const std::vector<plan_piece> pieces{{source::memory, 0, 0, 5}};
+    const offer made = offer_of(offer::make({}, {}, pieces, std::as_bytes(std::span("hello", 5)), &nothing));
+    EXPECT_EQ(reason_of(offer::decode(made.message())), refusal::malformed);
+}
 
 TEST(offer, no_shorter_message_is_an_offer) {
     const bytes whole = example_message();
