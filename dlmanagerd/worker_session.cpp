@@ -4,6 +4,7 @@
 #include <cstring>
 #include <exception>
 #include <spdlog/spdlog.h>
+#include <sys/prctl.h>
 #include <utility>
 #include <variant>
 
@@ -64,7 +65,19 @@ bool worker_session::take_message() {
     auto decoded = offer::decode(incoming.bytes);
     if (const auto* reason = std::get_if<refusal>(&decoded))
         return refuse(*reason, 0);
-    return take_offer(std::get<offer>(std::move(decoded)));
+    auto& offered = std::get<offer>(decoded);
+    if (offered.tls() != nullptr)
+        guard_keys();
+    return take_offer(std::move(offered));
+}
+
+/// The message has the keys of a TLS connection: the offer has its own copy now, and this process keeps its
+/// secrets.
+void worker_session::guard_keys() noexcept {
+    ::explicit_bzero(shared_.incoming.buffer.data(), shared_.incoming.bytes.size());
+    // Not from the start: until then a user may look at the manager with the system's tools (proc(5)).
+    static const int once = ::prctl(PR_SET_DUMPABLE, 0);
+    (void)once;
 }
 
 bool worker_session::take_offer(offer offered) {

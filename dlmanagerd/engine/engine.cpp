@@ -1,6 +1,7 @@
 #include "dlmanagerd/engine/engine.hpp"
 
 #include "dlmanagerd/engine/offer_check.hpp"
+#include "dlmanagerd/engine/tls_channel.hpp"
 #include "dlmanagerd/engine/transfer.hpp"
 
 #include <charconv>
@@ -8,6 +9,10 @@
 
 namespace dlhandoff::engine {
 namespace {
+
+/// A worker whose offer waits in the loop is held meanwhile: what has not had its turn by then has it in the
+/// next round.
+constexpr std::chrono::microseconds longest_round{300};
 
 void append_base36(std::string& to, std::int64_t value) {
     char digits[16];
@@ -60,7 +65,12 @@ engine::prepared engine::adopt(offer offered, std::vector<file_descriptor> descr
     files.reserve(identities.size());
     for (std::size_t i = 0; i < identities.size(); ++i)
         files.push_back(files_.adopt(identities[i], std::move(descriptors[i + 1])));
-    prepared ready(new transfer(*this, std::move(offered), std::move(descriptors[0]), std::move(files)));
+    std::unique_ptr<tls_channel> tls;
+    if (const auto* session = offered.tls())
+        tls = std::make_unique<tls_channel>(*session);
+    offered.forget_secrets();
+    prepared ready(
+        new transfer(*this, std::move(offered), std::move(descriptors[0]), std::move(files), std::move(tls)));
     if (!ready->watch())
         ready.reset();
     return ready;
@@ -87,6 +97,7 @@ void engine::run_turns() {
             done = &one == last;
             take_from_turn_queue(one);
             one.turn();
+            done = done || clock::now() - loop_.now() > longest_round;
         }
     }
     log_.flush();
@@ -107,6 +118,12 @@ void engine::end_all(outcome how) {
 void engine::set_log(transfer_log log) {
     log_.flush();
     log_ = std::move(log);
+}
+
+tls_workplace& engine::tls_place() {
+    if (!tls_place_)
+        tls_place_ = std::make_unique<tls_workplace>();
+    return *tls_place_;
 }
 
 void engine::make_ready(transfer& one) noexcept {

@@ -18,6 +18,7 @@
 namespace dlhandoff::engine {
 
 class transfer;
+struct tls_workplace;
 
 struct engine_options {
     std::string manager = "m1";                      ///< its name in the transfer log
@@ -78,6 +79,7 @@ class engine {
   private:
     friend class transfer;
     // For transfers: see transfer.hpp.
+    [[nodiscard]] tls_workplace& tls_place();
     void make_ready(transfer& one) noexcept;
     void finish(transfer& one, outcome how);
     void take_from_turn_queue(transfer& one) noexcept;
@@ -87,6 +89,7 @@ class engine {
     transfer_log log_;
     file_table files_;
     read_ahead read_ahead_;
+    std::unique_ptr<tls_workplace> tls_place_; ///< made for the first TLS connection
     deadline_heap<transfer> deadlines_;
     transfer* ready_first_ = nullptr; ///< the turn queue: those that can send now
     transfer* ready_last_ = nullptr;

@@ -1,6 +1,7 @@
 #include "dlmanagerd/engine/offer_check.hpp"
 
 #include "dlmanagerd/engine/tcp_progress.hpp"
+#include "dlmanagerd/engine/tls_suite.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -26,6 +27,9 @@ std::optional<refusal> check_file(const file_identity& expected, int file) noexc
 
 std::optional<refusal> check_descriptors(const offer& offered,
                                          std::span<const file_descriptor> descriptors) noexcept {
+    if (const auto* session = offered.tls();
+        session != nullptr && find_tls_suite(session->version, session->suite) == nullptr)
+        return refusal::tls;
     const auto files = offered.files();
     if (descriptors.size() < files.size() + 1)
         return refusal::missing_descriptor;

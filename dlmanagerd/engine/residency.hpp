@@ -8,8 +8,8 @@ namespace dlhandoff::engine {
 ///
 /// cachestat(2) (Linux 6.5) knows; but since Linux 6.14 it answers only those who may write the file, and
 /// mincore(2) has told the others that everything is resident since Linux 5.2. Where cachestat is refused,
-/// preadv2(2) with RWF_NOWAIT of single bytes finds out. Where that isn't supported either (FUSE, NFS), every
-/// stretch counts as cold.
+/// preadv2(2) with RWF_NOWAIT of single bytes finds out; a miss may start the read, so the next answer can be
+/// better than the truth. Where that isn't supported either (FUSE, NFS), every stretch counts as cold.
 class residency_probe {
   public:
     residency_probe() noexcept = default;

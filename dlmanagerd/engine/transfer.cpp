@@ -1,6 +1,7 @@
 #include "dlmanagerd/engine/transfer.hpp"
 
 #include "dlmanagerd/engine/engine.hpp"
+#include "dlmanagerd/engine/write_error.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -19,9 +20,10 @@ constexpr std::uint32_t longest_drain_pause_ms = 1000;
 
 } // namespace
 
-transfer::transfer(engine& owner, offer offered, file_descriptor client, std::vector<file_reference> files)
+transfer::transfer(engine& owner, offer offered, file_descriptor client, std::vector<file_reference> files,
+                   std::unique_ptr<tls_channel> tls)
     : engine_(owner), offer_(std::move(offered)), files_(std::move(files)), total_(offer_.response_bytes()),
-      client_(std::move(client)) {}
+      client_(std::move(client)), tls_(std::move(tls)) {}
 
 transfer::~transfer() {
     if (reading_ != nullptr)
@@ -61,6 +63,7 @@ void transfer::adapt_low_water() noexcept {
 }
 
 void transfer::on_events(std::uint32_t events) {
+    input_ = input_ || (events & EPOLLIN) != 0;
     // 0 is the read-ahead's: what was cold is in memory now, or never will be.
     if (events == 0) {
         reading_ = nullptr;
@@ -84,61 +87,43 @@ void transfer::turn() {
 }
 
 void transfer::send_turn() {
-    const std::uint64_t until = position_ + quantum;
-    while (position_ < total_) {
-        if (position_ >= until)
+    const std::uint64_t until = cursor_.position() + quantum;
+    step last = tls_ && std::exchange(input_, false) ? hear_client() : step::sent;
+    while (last == step::sent && !all_sent()) {
+        if (cursor_.position() >= until)
             return engine_.make_ready(*this);
-        switch (send_some(until - position_)) {
-        case step::sent:
-            continue;
-        case step::would_block:
-            blocked_ = true;
-            blocked_at_ = engine_.loop_.now();
-            return;
-        case step::must_read:
-            return;
-        case step::client_gone:
-            return engine_.finish(*this, outcome::client_closed);
-        case step::file_changed:
-            return engine_.finish(*this, outcome::file_changed);
-        case step::failed:
-            return engine_.finish(*this, outcome::error);
-        }
+        last = send_some(until - cursor_.position());
     }
-    start_draining();
+    switch (last) {
+    case step::sent:
+        return start_draining();
+    case step::would_block:
+        blocked_ = true;
+        blocked_at_ = engine_.loop_.now();
+        return;
+    case step::must_read:
+        return;
+    case step::client_gone:
+        return engine_.finish(*this, outcome::client_closed);
+    case step::file_changed:
+        return engine_.finish(*this, outcome::file_changed);
+    case step::failed:
+        return engine_.finish(*this, outcome::error);
+    }
 }
 
 transfer::step transfer::send_some(std::uint64_t most) {
-    const plan_piece& piece = offer_.pieces()[piece_];
-    const std::uint64_t within = position_ - piece_start_;
+    if (tls_)
+        return send_sealed(most);
+    const plan_piece& piece = offer_.pieces()[cursor_.piece()];
+    const std::uint64_t within = cursor_.within();
     most = std::min(most, piece.length - within);
     return piece.from == plan_piece::source::memory ? send_memory(piece, within, most)
                                                     : send_file(piece, within, most);
 }
 
-namespace {
-
-/// What a failed write to the client means.
-enum class write_error : std::uint8_t { again, client_gone, other };
-write_error classify_write_error() noexcept {
-    switch (errno) {
-    case EAGAIN:
-        return write_error::again;
-    case EIO: // sendfile: the disk
-    case ENOMEM:
-    case EINVAL:
-    case EOVERFLOW:
-    case EBADF:
-        return write_error::other;
-    default: // EPIPE, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, …: whatever the network had to say
-        return write_error::client_gone;
-    }
-}
-
-} // namespace
-
 transfer::step transfer::send_memory(const plan_piece& piece, std::uint64_t within, std::uint64_t most) {
-    const bool last = piece_ + 1 == offer_.pieces().size();
+    const bool last = cursor_.piece() + 1 == offer_.pieces().size();
     for (;;) {
         const ssize_t taken = ::send(client_.get(), offer_.memory().data() + piece.offset + within, most,
                                      MSG_NOSIGNAL | MSG_DONTWAIT | (last ? 0 : MSG_MORE));
@@ -148,7 +133,7 @@ transfer::step transfer::send_memory(const plan_piece& piece, std::uint64_t with
         }
         if (taken < 0 && errno == EINTR)
             continue;
-        switch (classify_write_error()) {
+        switch (classify_write_error(errno)) {
         case write_error::again:
             return step::would_block;
         case write_error::client_gone:
@@ -159,20 +144,30 @@ transfer::step transfer::send_memory(const plan_piece& piece, std::uint64_t with
     }
 }
 
+bool transfer::make_warm(const response_cursor& at) {
+    const plan_piece& piece = offer_.pieces()[at.piece()];
+    const std::uint64_t offset = piece.offset + at.within();
+    // Pieces before the one asked about last were in memory to their ends.
+    if (at.piece() < warm_piece_ || (at.piece() == warm_piece_ && offset < warm_until_))
+        return true;
+    const file_reference& file = files_[piece.file];
+    const std::uint64_t length = std::min(stretch, piece.length - at.within());
+    warm_piece_ = static_cast<std::uint32_t>(at.piece());
+    warm_until_ = offset + length;
+    if (file->residency().cached(file->descriptor(), offset, length))
+        return true;
+    reading_ = engine_.read_ahead_.start(file, offset, length, *this);
+    if (reading_ == nullptr)
+        return true;
+    state_ = state::reading;
+    return false;
+}
+
 transfer::step transfer::send_file(const plan_piece& piece, std::uint64_t within, std::uint64_t most) {
     const file_reference& file = files_[piece.file];
     const std::uint64_t offset = piece.offset + within;
-    if (offset >= warm_until_) {
-        const std::uint64_t length = std::min(stretch, piece.length - within);
-        warm_until_ = offset + length;
-        if (!file->residency().cached(file->descriptor(), offset, length)) {
-            reading_ = engine_.read_ahead_.start(file, offset, length, *this);
-            if (reading_ != nullptr) {
-                state_ = state::reading;
-                return step::must_read;
-            }
-        }
-    }
+    if (!make_warm(cursor_))
+        return step::must_read;
     if (!file->unchanged())
         return step::file_changed;
     auto at = static_cast<off_t>(offset);
@@ -186,7 +181,7 @@ transfer::step transfer::send_file(const plan_piece& piece, std::uint64_t within
     }
     if (taken == 0)
         return step::file_changed; // it was as long as the plan needs: now it ends here
-    switch (classify_write_error()) {
+    switch (classify_write_error(errno)) {
     case write_error::again:
         return step::would_block;
     case write_error::client_gone:
@@ -198,21 +193,20 @@ transfer::step transfer::send_file(const plan_piece& piece, std::uint64_t within
 }
 
 void transfer::advance(std::uint64_t bytes) noexcept {
-    position_ += bytes;
-    const plan_piece& piece = offer_.pieces()[piece_];
-    if (position_ - piece_start_ == piece.length) {
-        piece_start_ = position_;
-        warm_until_ = 0;
-        ++piece_;
+    cursor_.advance(offer_.pieces(), bytes);
+}
+
+void transfer::note_progress() noexcept {
+    const std::uint64_t acked = progress_.delivered(client_.get(), written());
+    if (acked > last_acked_) {
+        last_acked_ = acked;
+        progressed_ = engine_.loop_.now();
     }
 }
 
-void transfer::note_delivered() noexcept {
-    const std::uint64_t delivered = progress_.delivered(client_.get(), position_);
-    if (delivered > last_delivered_) {
-        last_delivered_ = delivered;
-        progressed_ = engine_.loop_.now();
-    }
+std::uint64_t transfer::delivered() const noexcept {
+    const std::uint64_t acked = progress_.delivered(client_.get(), written());
+    return tls_ ? tls_->plaintext_of(acked, cursor_.position()) : acked;
 }
 
 void transfer::on_deadline() {
@@ -220,9 +214,9 @@ void transfer::on_deadline() {
         return drain_turn();
     // A slow client may let its window fill for long without our noticing: what counts is what it
     // acknowledges.
-    note_delivered();
+    note_progress();
     const auto now = engine_.loop_.now();
-    const bool waits_for_client = blocked_ || last_delivered_ < position_;
+    const bool waits_for_client = blocked_ || last_acked_ < written();
     if (!waits_for_client)
         progressed_ = now;
     const auto due = progressed_ + engine_.options_.stall_timeout;
@@ -251,14 +245,14 @@ void transfer::drain_turn() {
         else if (got < 0 && errno == EAGAIN)
             break;
         else if (got < 0 && errno != EINTR) {
-            note_delivered();
+            note_progress();
             return engine_.finish(*this,
-                                  last_delivered_ == total_ ? outcome::complete : outcome::client_closed);
+                                  last_acked_ == written() ? outcome::complete : outcome::client_closed);
         }
     }
-    note_delivered();
+    note_progress();
     const auto now = engine_.loop_.now();
-    if (last_delivered_ == total_) {
+    if (last_acked_ == written()) {
         if (closed || now >= progressed_ + linger)
             return engine_.finish(*this, outcome::complete);
         return engine_.deadlines_.set(*this, progressed_ + linger);
@@ -281,10 +275,12 @@ transfer_record transfer::record(outcome how) const {
     line.facts = offer_.facts();
     line.file_bytes = offer_.file_bytes();
     line.expected = total_;
-    line.sent = position_;
-    line.delivered = progress_.delivered(client_.get(), position_);
+    line.sent = cursor_.position();
+    line.delivered = delivered();
     line.duration = std::chrono::duration_cast<std::chrono::milliseconds>(engine_.loop_.now() - began_);
     line.how = how;
+    if (tls_)
+        line.tls = tls_->describe();
     line.transfer_class = "default";
     return line;
 }

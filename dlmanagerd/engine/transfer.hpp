@@ -4,12 +4,16 @@
 #include "dlmanagerd/engine/event_loop.hpp"
 #include "dlmanagerd/engine/file_table.hpp"
 #include "dlmanagerd/engine/read_ahead.hpp"
+#include "dlmanagerd/engine/response_cursor.hpp"
 #include "dlmanagerd/engine/tcp_progress.hpp"
+#include "dlmanagerd/engine/tls_channel.hpp"
 #include "dlmanagerd/engine/transfer_log.hpp"
 #include "shared/offer.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <vector>
 
 namespace dlhandoff::engine {
@@ -39,7 +43,8 @@ class transfer final : public event_handler, public deadline_hook {
     /// How long a client that has everything may take to close.
     static constexpr std::chrono::seconds linger{2};
 
-    transfer(engine& owner, offer offered, file_descriptor client, std::vector<file_reference> files);
+    transfer(engine& owner, offer offered, file_descriptor client, std::vector<file_reference> files,
+             std::unique_ptr<tls_channel> tls);
     ~transfer();
 
     /// Has the loop watch the client; false if the kernel refuses.
@@ -54,7 +59,9 @@ class transfer final : public event_handler, public deadline_hook {
     void on_events(std::uint32_t events) override;
 
     /// Whether every byte is with the kernel.
-    [[nodiscard]] bool all_sent() const noexcept { return position_ == total_; }
+    [[nodiscard]] bool all_sent() const noexcept {
+        return cursor_.position() == total_ && (!tls_ || (closing_ && tls_->all_sent()));
+    }
     /// Makes close() reset the connection: for responses that end short, so that none passes for whole.
     void reset_on_close() noexcept;
     /// What the log says of it now; `id` and `manager` are the engine's to add.
@@ -76,32 +83,47 @@ class transfer final : public event_handler, public deadline_hook {
     [[nodiscard]] step send_memory(const plan_piece& piece, std::uint64_t within, std::uint64_t most);
     [[nodiscard]] step send_file(const plan_piece& piece, std::uint64_t within, std::uint64_t most);
     void advance(std::uint64_t bytes) noexcept;
+    /// Whether the stretch of the file that begins there is in memory; if not, asks for it.
+    [[nodiscard]] bool make_warm(const response_cursor& at);
+    /// With TLS (transfer_tls.cpp):
+    [[nodiscard]] step send_sealed(std::uint64_t most);
+    [[nodiscard]] step read_plaintext(response_cursor& from, std::span<std::uint8_t> into);
+    [[nodiscard]] step read_file(const response_cursor& at, std::span<std::uint8_t> into);
+    [[nodiscard]] step hear_client();
+    /// Bytes on the wire that the kernel was given, and those of the response that the client has.
+    [[nodiscard]] std::uint64_t written() const noexcept {
+        return tls_ ? tls_->wire_sent() : cursor_.position();
+    }
+    [[nodiscard]] std::uint64_t delivered() const noexcept;
     void set_low_water(int bytes) noexcept;
     void adapt_low_water() noexcept;
     void start_draining();
     void drain_turn();
-    void note_delivered() noexcept;
+    void note_progress() noexcept;
 
     engine& engine_;
     offer offer_;
     std::vector<file_reference> files_;
     tcp_progress progress_;
     std::uint64_t number_ = 0;
-    std::uint64_t total_;           ///< bytes of the response
-    std::uint64_t position_ = 0;    ///< bytes given to the kernel
-    std::uint64_t piece_start_ = 0; ///< the position where the current piece begins
-    std::uint64_t warm_until_ = 0;  ///< file offset up to which the current piece is known to be in memory
-    std::uint64_t last_delivered_ = 0;
+    std::uint64_t total_;          ///< bytes of the response
+    response_cursor cursor_;       ///< what the kernel has been given; with TLS in whole records
+    std::uint64_t warm_until_ = 0; ///< file offset up to which piece warm_piece_ is known to be in memory
+    std::uint64_t last_acked_ = 0; ///< of written(), what the client had acknowledged when last asked
     clock::time_point began_{};
     clock::time_point blocked_at_{};
-    clock::time_point progressed_{}; ///< when last_delivered_ was last seen to grow
+    clock::time_point progressed_{}; ///< when last_acked_ was last seen to grow
     read_ahead::request* reading_ = nullptr;
     file_descriptor client_;
-    std::uint32_t piece_ = 0;
+    std::unique_ptr<tls_channel> tls_; ///< null for plain TCP
     std::uint32_t drain_pause_ms_ = 0;
     int low_water_ = 0;
+    std::uint32_t warm_piece_ = 0;
     state state_ = state::sending;
-    bool blocked_ = false; ///< the socket was full at the last turn
+    bool blocked_ = false;  ///< the socket was full at the last turn
+    bool closing_ = false;  ///< TLS: close_notify is due or sent
+    bool input_ = false;    ///< TLS: the client has sent something
+    std::uint8_t room_ = 4; ///< TLS: records that the socket is likely to take at once
 };
 
 } // namespace dlhandoff::engine

@@ -1,0 +1,226 @@
+#include "dlmanagerd/engine/tls_channel.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <sys/socket.h>
+
+namespace dlhandoff::engine {
+namespace {
+
+const tls_suite& suite_of(const tls_session& session) {
+    const tls_suite* const found = find_tls_suite(session.version, session.suite);
+    if (found == nullptr)
+        throw std::runtime_error("a TLS cipher suite that the record layer does not know");
+    return *found;
+}
+
+// RFC 8446, 6 and 4.6.3; the alert of RFC 5246, 7.2.2.
+constexpr std::uint8_t alert_warning = 1;
+constexpr std::uint8_t alert_close_notify = 0;
+constexpr std::uint8_t alert_no_renegotiation = 100;
+constexpr std::uint8_t alert_user_canceled = 90;
+constexpr std::uint8_t handshake_key_update = 24;
+constexpr std::array<std::uint8_t, 5> key_update_message{handshake_key_update, 0, 0, 1, 0};
+
+} // namespace
+
+tls_workplace::tls_workplace() : records(batch * (max_record_plaintext + 64)) {}
+
+tls_channel::tls_channel(const tls_session& session)
+    : write_(suite_of(session), session.write_secret, session.write_sequence),
+      read_(suite_of(session), session.read_secret, session.read_sequence),
+      record_limit_(write_.suite().record_limit) {}
+
+bool tls_channel::batch::add_record(content_type type, std::size_t plaintext_size) {
+    tls_channel& channel = channel_;
+    const std::size_t whole = plaintext_size + record_overhead(channel.suite());
+    const std::span<std::uint8_t> bytes{place_.records.data() + size_, whole};
+    place_.sealing.seal(channel.write_, channel.write_.sequence + count_, type, bytes);
+    if (count_ == 0 && channel.partial_ != 0 &&
+        !std::equal(channel.partial_tag_.begin(), channel.partial_tag_.end(), bytes.end() - tag_size))
+        return false;
+    size_ += whole;
+    records_[count_++] = {size_, type == content_type::application_data ? plaintext_size : 0,
+                          type != content_type::application_data};
+    return true;
+}
+
+/// At a record boundary: what goes before the next data record, if anything.
+void tls_channel::choose_control() noexcept {
+    const std::uint64_t margin = std::min<std::uint64_t>(tls_workplace::batch, record_limit_ / 2);
+    const bool key_is_worn = suite().version == tls13 && write_.sequence + margin >= record_limit_;
+    if (update_wanted_ || key_is_worn) {
+        control_ = control::key_update;
+        update_wanted_ = false;
+    } else if (refusal_wanted_) {
+        control_ = control::no_renegotiation;
+        refusal_wanted_ = false;
+    } else if (close_wanted_) {
+        control_ = control::close_notify;
+        close_wanted_ = false;
+    }
+}
+
+void tls_channel::batch::add_control() {
+    tls_channel& channel = channel_;
+    // At the front, or behind the data record that is half sent; and last, since what follows may need
+    // another key.
+    const bool half_sent_data = channel.partial_ != 0 && !channel.partial_is_control_;
+    if (count_ != (half_sent_data ? 1U : 0U))
+        return;
+    if (channel.control_ == control::none)
+        channel.choose_control();
+    std::uint8_t* const body = place_.records.data() + size_ + record_prefix(channel.suite());
+    switch (channel.control_) {
+    case control::none:
+        return;
+    case control::key_update:
+        std::ranges::copy(key_update_message, body);
+        (void)add_record(content_type::handshake, key_update_message.size());
+        return;
+    case control::no_renegotiation:
+    case control::close_notify:
+        body[0] = alert_warning;
+        body[1] = channel.control_ == control::close_notify ? alert_close_notify : alert_no_renegotiation;
+        (void)add_record(content_type::alert, 2);
+        return;
+    }
+}
+
+std::span<std::uint8_t> tls_channel::batch::plaintext(std::size_t size) noexcept {
+    // A control record ends its batch: what follows it may need another key, or must not follow at all.
+    if (count_ == records_.size() || (count_ != 0 && records_[count_ - 1].is_control))
+        return {};
+    pending_ = size;
+    return {place_.records.data() + size_ + record_prefix(channel_.suite()), size};
+}
+
+bool tls_channel::batch::seal() {
+    if (!add_record(content_type::application_data, pending_))
+        return false;
+    add_control();
+    return true;
+}
+
+std::span<const std::uint8_t> tls_channel::batch::unsent() const noexcept {
+    // An empty batch has nothing to go on with, even if half a record has been sent.
+    if (size_ == 0)
+        return {};
+    return {place_.records.data() + channel_.partial_, size_ - channel_.partial_};
+}
+
+std::size_t tls_channel::batch::sent(std::size_t bytes) noexcept {
+    tls_channel& channel = channel_;
+    channel.wire_sent_ += bytes;
+    std::size_t taken = channel.partial_ + bytes;
+    std::size_t plaintext = 0;
+    std::size_t begin = 0;
+    std::size_t index = 0;
+    for (; index < count_ && records_[index].end <= taken; ++index) {
+        plaintext += records_[index].plaintext;
+        begin = records_[index].end;
+    }
+    channel.write_.sequence += index;
+    if (index > 0 && records_[index - 1].is_control) {
+        channel.wire_control_ += begin - (index > 1 ? records_[index - 2].end : 0);
+        if (channel.control_ == control::key_update)
+            channel.write_.update();
+        channel.control_ = control::none;
+    }
+    channel.partial_ = static_cast<std::uint32_t>(taken - begin);
+    if (channel.partial_ != 0) {
+        channel.partial_is_control_ = records_[index].is_control;
+        std::memcpy(channel.partial_tag_.data(), place_.records.data() + records_[index].end - tag_size,
+                    tag_size);
+    }
+    return plaintext;
+}
+
+tls_channel::heard tls_channel::read(int socket, tls_workplace& place) {
+    for (;;) {
+        std::uint8_t* const record = place.records.data();
+        ssize_t got;
+        do {
+            got = ::recv(socket, record, max_record_size, MSG_PEEK | MSG_DONTWAIT);
+        } while (got < 0 && errno == EINTR);
+        if (got == 0)
+            return heard::closed;
+        if (got < 0)
+            return errno == EAGAIN ? heard::nothing_new : heard::gone;
+        const auto size = static_cast<std::size_t>(got);
+        if (size < record_header_size)
+            return heard::nothing_new;
+        const std::size_t whole = record_header_size + (static_cast<std::size_t>(record[3]) << 8 | record[4]);
+        if (record[1] != 3 || whole > max_record_size)
+            return heard::failed;
+        if (size < whole)
+            return heard::nothing_new;
+        if (::recv(socket, nullptr, whole, MSG_TRUNC | MSG_DONTWAIT) != static_cast<ssize_t>(whole))
+            return heard::failed;
+        const auto opened = place.opening.open(read_, read_.sequence, {record, whole});
+        if (!opened)
+            return heard::failed;
+        ++read_.sequence;
+        if (const heard said = take(*opened); said != heard::nothing_new)
+            return said;
+    }
+}
+
+tls_channel::heard tls_channel::take(record_cipher::opened record) {
+    switch (record.type) {
+    case content_type::application_data:
+        return heard::nothing_new; // a request that the head's "Connection: close" has refused already
+    case content_type::handshake:
+        return take_handshake(record.plaintext);
+    case content_type::alert:
+        if (record.plaintext.size() != 2)
+            return heard::failed;
+        if (record.plaintext[1] == alert_close_notify)
+            return heard::closed;
+        // In TLS 1.3 every other alert but user_canceled is fatal, whatever its level says (RFC 8446, 6).
+        if (record.plaintext[1] == alert_user_canceled ||
+            (suite().version == tls12 && record.plaintext[0] == alert_warning))
+            return heard::nothing_new;
+        return heard::gone;
+    case content_type::change_cipher_spec:
+        break;
+    }
+    return heard::failed;
+}
+
+tls_channel::heard tls_channel::take_handshake(std::span<const std::uint8_t> message) {
+    if (suite().version == tls12) {
+        // A client that wants to renegotiate: refused (RFC 5746 apart, it was never offered).
+        refusal_wanted_ = true;
+        return heard::nothing_new;
+    }
+    // KeyUpdate alone may come now, and it must end its record (RFC 8446, 5.1).
+    if (message.size() != key_update_message.size() || message[4] > 1 ||
+        !std::equal(message.begin(), message.begin() + 4, key_update_message.begin()))
+        return heard::failed;
+    read_.update();
+    if (message[4] == 1)
+        update_wanted_ = true;
+    return heard::nothing_new;
+}
+
+std::string tls_channel::describe() const {
+    return std::string(suite().version == tls13 ? "TLSv1.3 " : "TLSv1.2 ") + suite().name + " user";
+}
+
+std::uint64_t tls_channel::plaintext_of(std::uint64_t wire, std::uint64_t plaintext_sent) const noexcept {
+    if (wire >= wire_sent_)
+        return plaintext_sent;
+    const std::uint64_t data = wire - std::min(wire, wire_control_);
+    const std::uint64_t full = max_record_plaintext + record_overhead(suite());
+    const std::uint64_t rest = data % full;
+    const std::uint64_t prefix = record_prefix(suite());
+    const std::uint64_t plaintext =
+        data / full * max_record_plaintext +
+        std::min<std::uint64_t>(rest - std::min(rest, prefix), max_record_plaintext);
+    return std::min(plaintext, plaintext_sent);
+}
+
+} // namespace dlhandoff::engine

@@ -1,0 +1,123 @@
+#pragma once
+
+#include "dlmanagerd/engine/tls_record.hpp"
+#include "dlmanagerd/engine/traffic_key.hpp"
+#include "shared/tls_session.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace dlhandoff::engine {
+
+/// Where one thread seals and opens the records of all its connections.
+struct tls_workplace {
+    /// Records sealed and sent with one system call at most.
+    static constexpr std::size_t batch = 16;
+
+    tls_workplace();
+    record_cipher sealing;
+    record_cipher opening;
+    std::vector<std::uint8_t> records; ///< room for a batch to the client, or one record from it
+};
+
+/// The TLS records of one connection, after its handshake: what is sealed next, how much of it the kernel
+/// has, and what the client said.
+///
+/// Nothing sealed is kept. When the socket takes half a record, the same record is sealed again later (same
+/// key, same number, same bytes) and its second half sent. The 16 bytes of the half-sent record's tag are
+/// kept, and compared: a nonce never protects other bytes, whatever happens to the file.
+///
+/// The connection's sending side, record by record: control records (KeyUpdate, alerts) go between data
+/// records.
+class tls_channel {
+  public:
+    /// Throws std::runtime_error if the suite is unknown or libcrypto fails.
+    explicit tls_channel(const tls_session& session);
+
+    /// A batch in the making: sealed records of the data that follows `position`.
+    class batch {
+      public:
+        batch(tls_channel& channel, tls_workplace& place) noexcept : channel_(channel), place_(place) {}
+
+        /// Begins the batch with a waiting control record, if there is one. First of all.
+        void add_control();
+        /// Where `size` (1 to max_record_plaintext) bytes of plaintext go next; empty if the batch is full.
+        [[nodiscard]] std::span<std::uint8_t> plaintext(std::size_t size) noexcept;
+        /// Seals what was put there, and a waiting control record if this is its place. False: it is not what
+        /// it was when half of its record was sent; the connection must end and nothing more be sent.
+        [[nodiscard]] bool seal();
+
+        /// What the kernel is to be given now.
+        [[nodiscard]] std::span<const std::uint8_t> unsent() const noexcept;
+        /// The kernel took so many bytes of unsent(): the plaintext of the data records that are now wholly
+        /// sent.
+        [[nodiscard]] std::size_t sent(std::size_t bytes) noexcept;
+
+      private:
+        bool add_record(content_type type, std::size_t plaintext_size);
+        struct record {
+            std::size_t end;
+            std::size_t plaintext;
+            bool is_control;
+        };
+        tls_channel& channel_;
+        tls_workplace& place_;
+        std::array<record, tls_workplace::batch> records_{};
+        std::size_t count_ = 0;
+        std::size_t size_ = 0;
+        std::size_t pending_ = 0; ///< plaintext that waits for seal()
+    };
+
+    /// Sends close_notify after the data: nothing can follow it.
+    void close() noexcept { close_wanted_ = true; }
+    /// Whether everything that was begun is with the kernel.
+    [[nodiscard]] bool all_sent() const noexcept { return !control_waits() && partial_ == 0; }
+    [[nodiscard]] bool control_waits() const noexcept {
+        return control_ != control::none || update_wanted_ || refusal_wanted_ || close_wanted_;
+    }
+
+    enum class heard : std::uint8_t {
+        nothing_new, ///< all that has arrived is dealt with
+        closed,      ///< close_notify or the end of file: the client sends nothing more
+        gone,        ///< a fatal alert, or a reset
+        failed       ///< what no TLS client sends: the connection must end
+    };
+    /// Reads and opens what the client has sent. A record that has not arrived whole stays in the socket.
+    [[nodiscard]] heard read(int socket, tls_workplace& place);
+
+    /// Plaintext of the response in so many bytes on the wire, of `wire_sent`, which hold `plaintext_sent`.
+    [[nodiscard]] std::uint64_t plaintext_of(std::uint64_t wire, std::uint64_t plaintext_sent) const noexcept;
+    /// Bytes given to the kernel.
+    [[nodiscard]] std::uint64_t wire_sent() const noexcept { return wire_sent_; }
+    /// Records under one key at most, for tests: lower than the suite's own.
+    void limit_records(std::uint64_t most) noexcept { record_limit_ = most; }
+    [[nodiscard]] const tls_suite& suite() const noexcept { return write_.suite(); }
+    /// For the transfer log: "TLSv1.3 TLS_AES_256_GCM_SHA384 user".
+    [[nodiscard]] std::string describe() const;
+
+  private:
+    enum class control : std::uint8_t { none, key_update, no_renegotiation, close_notify };
+    void choose_control() noexcept;
+    [[nodiscard]] heard take(record_cipher::opened record);
+    [[nodiscard]] heard take_handshake(std::span<const std::uint8_t> message);
+
+    traffic_key write_;
+    traffic_key read_;
+    std::uint64_t wire_sent_ = 0;
+    std::uint64_t wire_control_ = 0; ///< of wire_sent_, bytes of control records
+    std::uint64_t record_limit_;
+    std::uint32_t partial_ = 0;       ///< bytes of the next record that the kernel has already
+    control control_ = control::none; ///< the control record that is being sent
+    bool partial_is_control_ = false;
+    bool update_wanted_ = false;
+    bool refusal_wanted_ = false;
+    bool close_wanted_ = false;
+    std::array<std::uint8_t, tag_size> partial_tag_{};
+};
+
+} // namespace dlhandoff::engine

@@ -1,0 +1,115 @@
+// The part of a transfer that goes through TLS records.
+
+#include "dlmanagerd/engine/engine.hpp"
+#include "dlmanagerd/engine/transfer.hpp"
+#include "dlmanagerd/engine/write_error.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace dlhandoff::engine {
+
+/// Seals as many records as the socket is likely to take, and gives them to it. What it does not take is
+/// sealed again when there is room: nothing is kept.
+transfer::step transfer::send_sealed(std::uint64_t most) {
+    if (cursor_.position() == total_ && !closing_) {
+        closing_ = true;
+        tls_->close();
+    }
+    tls_channel::batch batch(*tls_, engine_.tls_place());
+    batch.add_control();
+    response_cursor from = cursor_;
+    step reading = step::sent;
+    for (std::size_t records = 0; records < room_ && from.position() < total_; ++records) {
+        if (from.position() - cursor_.position() >= most)
+            break;
+        const auto into =
+            batch.plaintext(std::min<std::uint64_t>(max_record_plaintext, total_ - from.position()));
+        if (into.empty())
+            break;
+        reading = read_plaintext(from, into);
+        if (reading != step::sent)
+            break;
+        if (!batch.seal())
+            return step::file_changed;
+    }
+    const auto bytes = batch.unsent();
+    if (bytes.empty())
+        return reading;
+    ssize_t taken;
+    do {
+        taken = ::send(client_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (taken < 0 && errno == EINTR);
+    if (taken < 0) {
+        switch (classify_write_error(errno)) {
+        case write_error::again:
+            return reading == step::must_read ? reading : step::would_block;
+        case write_error::client_gone:
+            return step::client_gone;
+        case write_error::other:
+            return step::failed;
+        }
+    }
+    const bool all = static_cast<std::size_t>(taken) == bytes.size();
+    const auto whole_records = static_cast<std::size_t>(taken) / max_record_plaintext;
+    room_ = static_cast<std::uint8_t>(
+        std::clamp<std::size_t>(all ? room_ * 2UL : whole_records + 1, 1, tls_workplace::batch));
+    advance(batch.sent(static_cast<std::size_t>(taken)));
+    // A short count means that the socket is full, and that its edge will come (epoll(7), question 9).
+    return all || reading == step::must_read ? reading : step::would_block;
+}
+
+transfer::step transfer::read_plaintext(response_cursor& from, std::span<std::uint8_t> into) {
+    while (!into.empty()) {
+        const plan_piece& piece = offer_.pieces()[from.piece()];
+        const std::uint64_t within = from.within();
+        const auto size =
+            static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), piece.length - within));
+        if (piece.from == plan_piece::source::memory)
+            std::memcpy(into.data(), offer_.memory().data() + piece.offset + within, size);
+        else if (const step result = read_file(from, into.first(size)); result != step::sent)
+            return result;
+        from.advance(offer_.pieces(), size);
+        into = into.subspan(size);
+    }
+    return step::sent;
+}
+
+transfer::step transfer::read_file(const response_cursor& at, std::span<std::uint8_t> into) {
+    if (!make_warm(at))
+        return step::must_read;
+    const plan_piece& piece = offer_.pieces()[at.piece()];
+    const file_reference& file = files_[piece.file];
+    if (!file->unchanged())
+        return step::file_changed;
+    for (std::size_t done = 0; done < into.size();) {
+        const ssize_t got = ::pread(file->descriptor(), into.data() + done, into.size() - done,
+                                    static_cast<off_t>(piece.offset + at.within() + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return step::failed;
+        if (got == 0)
+            return step::file_changed;
+        done += static_cast<std::size_t>(got);
+    }
+    return step::sent;
+}
+
+transfer::step transfer::hear_client() {
+    switch (tls_->read(client_.get(), engine_.tls_place())) {
+    case tls_channel::heard::nothing_new:
+    case tls_channel::heard::closed: // its direction only: it may well want the response (RFC 8446, 6.1)
+        return step::sent;
+    case tls_channel::heard::gone:
+        return step::client_gone;
+    case tls_channel::heard::failed:
+        break;
+    }
+    return step::failed;
+}
+
+} // namespace dlhandoff::engine

@@ -1,0 +1,149 @@
+#include "tls_peers.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace dlhandoff::test {
+namespace {
+
+using nlohmann::json;
+
+const std::string head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+
+struct protection {
+    int version;
+    const char* suite;
+};
+
+offer make_tls_offer(const sample_file& file, const tls_session& session) {
+    const file_identity identity = file.identity();
+    const std::vector<plan_piece> pieces{{plan_piece::source::memory, 0, 0, head.size()},
+                                         {plan_piece::source::file, 0, 0, file.content().size()}};
+    request_facts facts;
+    facts.method = "GET";
+    facts.uri = "/sample";
+    auto made = offer::make(facts, {&identity, 1}, pieces, bytes_of(head), &session);
+    return std::get<offer>(std::move(made));
+}
+
+void offer_to(running_engine& runner, tls_peers& peers, const sample_file& file) {
+    std::vector<file_descriptor> descriptors;
+    descriptors.push_back(std::move(peers.connection.server));
+    descriptors.push_back(file.open());
+    const tls_session session = peers.session();
+    runner.begin(make_tls_offer(file, session), std::move(descriptors));
+}
+
+json ended(running_engine& runner, tls_peers& peers) {
+    peers.connection.client.reset();
+    EXPECT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
+    const auto lines = runner.log_lines();
+    EXPECT_EQ(lines.size(), 1U);
+    return lines.empty() ? json::object() : json::parse(lines.front());
+}
+
+struct tls_suites : testing::TestWithParam<protection> {};
+
+TEST_P(tls_suites, every_byte_arrives_and_close_notify_ends_it) {
+    const sample_file file(5'000'000);
+    tls_peers peers(GetParam().version, GetParam().suite);
+    running_engine runner;
+    offer_to(runner, peers, file);
+    std::string received;
+    ASSERT_TRUE(runner.run_until([&] { return !peers.read_available(received); }));
+    EXPECT_TRUE(received == head + file.content());
+    const json line = ended(runner, peers);
+    EXPECT_EQ(line["outcome"], "complete");
+    EXPECT_EQ(line["expected"], head.size() + file.content().size());
+    EXPECT_EQ(line["delivered"], line["expected"]);
+    EXPECT_NE(line["tls"].get<std::string>().find("user"), std::string::npos);
+}
+
+TEST_P(tls_suites, a_client_that_reads_little_at_a_time_sees_every_byte) {
+    const sample_file file(700'000);
+    tls_peers peers(GetParam().version, GetParam().suite);
+    const int small = 4096; // the socket takes pieces of records
+    ::setsockopt(peers.connection.server.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    running_engine runner;
+    offer_to(runner, peers, file);
+    std::string received;
+    ASSERT_TRUE(runner.run_until([&] { return !peers.read_available(received, 777); }));
+    EXPECT_TRUE(received == head + file.content());
+    EXPECT_EQ(ended(runner, peers)["outcome"], "complete");
+}
+
+INSTANTIATE_TEST_SUITE_P(all, tls_suites,
+                         testing::Values(protection{TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256"},
+                                         protection{TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384"},
+                                         protection{TLS1_3_VERSION, "TLS_CHACHA20_POLY1305_SHA256"},
+                                         protection{TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256"},
+                                         protection{TLS1_2_VERSION, "ECDHE-RSA-AES256-GCM-SHA384"},
+                                         protection{TLS1_2_VERSION, "ECDHE-RSA-CHACHA20-POLY1305"}),
+                         [](const auto& test) {
+                             std::string name = test.param.suite;
+                             std::erase_if(name, [](char c) { return c == '-' || c == '_'; });
+                             return name;
+                         });
+
+TEST(tls_transfer, key_updates_of_the_client_are_followed_and_answered) {
+    const sample_file file(5'000'000);
+    tls_peers peers(TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384");
+    running_engine runner;
+    offer_to(runner, peers, file);
+    std::string received;
+    std::size_t next_update = 500'000;
+    int updates = 0;
+    ASSERT_TRUE(runner.run_until([&] {
+        if (received.size() > next_update) {
+            next_update += 500'000;
+            SSL_key_update(peers.client(),
+                           ++updates % 2 != 0 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
+            SSL_do_handshake(peers.client());
+        }
+        return !peers.read_available(received, 50'000);
+    }));
+    EXPECT_GE(updates, 5);
+    EXPECT_TRUE(received == head + file.content());
+    EXPECT_EQ(ended(runner, peers)["outcome"], "complete");
+}
+
+TEST(tls_transfer, garbage_from_the_client_ends_the_connection) {
+    const sample_file file(20'000'000);
+    tls_peers peers(TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384");
+    running_engine runner;
+    offer_to(runner, peers, file);
+    std::string received;
+    ASSERT_TRUE(
+        runner.run_until([&] { return peers.read_available(received, 10'000) && !received.empty(); }));
+    const std::string garbage = std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'x');
+    ASSERT_EQ(::send(peers.connection.client.get(), garbage.data(), garbage.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(garbage.size()));
+    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
+    EXPECT_EQ(json::parse(runner.log_lines().front())["outcome"], "error");
+}
+
+TEST(tls_transfer, a_file_that_is_changed_under_way_ends_the_connection) {
+    const sample_file file(20'000'000);
+    tls_peers peers(TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384");
+    running_engine runner;
+    offer_to(runner, peers, file);
+    std::string received;
+    ASSERT_TRUE(runner.run_until(
+        [&] { return peers.read_available(received, 10'000) && received.size() > 1'000'000; }));
+    const file_descriptor writer(::open(file.path().c_str(), O_WRONLY | O_CLOEXEC));
+    ASSERT_EQ(::pwrite(writer.get(), "x", 1, 0), 1);
+    try {
+        ASSERT_TRUE(runner.run_until([&] { return !peers.read_available(received); }));
+        FAIL() << "the response must not end with close_notify";
+    } catch (const std::runtime_error& error) {
+        EXPECT_EQ(std::string(error.what()).find("mac"), std::string::npos) << error.what();
+    }
+    EXPECT_TRUE((head + file.content()).starts_with(received));
+    EXPECT_EQ(ended(runner, peers)["outcome"], "file-changed");
+}
+
+} // namespace
+} // namespace dlhandoff::test
