@@ -2,6 +2,7 @@
 
 #include "mod_dlhandoff/child_end.hpp"
 #include "mod_dlhandoff/module.hpp"
+#include "mod_dlhandoff/tls_export.hpp"
 
 #include <cerrno>
 #include <utility>
@@ -43,8 +44,10 @@ handover child::hand_over(conn_rec* c, offer offered, std::span<const int> descr
         result = service_->hand_over(offered, descriptors);
     else
         result = embedded_->hand_over(std::move(offered), descriptors);
-    if (result.claimed())
+    if (result.claimed()) {
         dead_.detach(c, descriptors.front());
+        forget_tls(c);
+    }
     return result;
 }
 

@@ -26,6 +26,10 @@ std::string_view name(decline_reason reason) noexcept {
         return "client-gone";
     case decline_reason::tls:
         return "tls";
+    case decline_reason::tls_state:
+        return "tls-state";
+    case decline_reason::tls_suite:
+        return "tls-suite";
     case decline_reason::filter:
         return "filter";
     case decline_reason::bucket:

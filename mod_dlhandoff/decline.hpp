@@ -20,7 +20,9 @@ enum class decline_reason : std::uint8_t {
     pipelined,            ///< the client has sent more: its next request, probably
     buffered,             ///< httpd still holds output for this client that it can't write
     client_gone,          ///< the connection is broken already
-    tls,                  ///< the connection is encrypted
+    tls,                  ///< encrypted, and by nobody whose keys this module sees, or DLHandoffTLS is Off
+    tls_state,            ///< encrypted, with a handshake or key change that was not seen whole
+    tls_suite,            ///< encrypted with a version or cipher suite that the manager can't go on with
     filter,               ///< an unknown filter between this module and the socket, or a rate limit
     bucket,               ///< data that is neither memory nor a file, or comes piecemeal
     memory,               ///< more than 64 KiB of it are not in files

@@ -20,14 +20,25 @@ directory_config& own(void* config) noexcept {
     return *static_cast<directory_config*>(config);
 }
 
-const char* set_handoff(cmd_parms* cmd, void* config, const char* value) noexcept {
+const char* set_on_off(cmd_parms* cmd, const char* value, setting& into) noexcept {
     if (strcasecmp(value, "On") == 0)
-        own(config).handoff = directory_config::setting::on;
+        into = setting::on;
     else if (strcasecmp(value, "Off") == 0)
-        own(config).handoff = directory_config::setting::off;
+        into = setting::off;
     else
-        return apr_psprintf(cmd->pool, "DLHandoff: '%s' is not allowed; allowed are On and Off", value);
+        return apr_psprintf(cmd->pool, "%s: '%s' is not allowed; allowed are On and Off", cmd->cmd->name,
+                            value);
     return nullptr;
+}
+
+const char* set_handoff(cmd_parms* cmd, void* config, const char* value) noexcept {
+    return set_on_off(cmd, value, own(config).handoff);
+}
+
+const char* set_tls(cmd_parms* cmd, void*, const char* value) noexcept {
+    if (const char* misplaced = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT))
+        return misplaced;
+    return set_on_off(cmd, value, server_config_of(cmd->server).tls);
 }
 
 const char* set_min_size(cmd_parms* cmd, void* config, const char* value) noexcept {
@@ -125,6 +136,7 @@ const command_rec directives[] = {
               "file bytes below which httpd serves a response itself: bytes, or with K, M, G; 0: none"),
     directive("DLHandoffTag", set_tag, server_or_directory,
               "a string expression for the transfer log's field tag"),
+    directive("DLHandoffTLS", set_tls, RSRC_CONF, "On: HTTPS downloads are handed off too; Off"),
     directive("DLHandoffManager", set_manager, RSRC_CONF,
               "who sends downloads: embedded, or unix: and the path of dlmanagerd's socket"),
     directive("DLHandoffClaimTimeout", set_claim_timeout, RSRC_CONF,
@@ -139,7 +151,7 @@ void* create_directory_config(apr_pool_t* pool, char*) noexcept {
 void* merge_directory_config(apr_pool_t* pool, void* base, void* added) noexcept {
     auto* merged = new (apr_palloc(pool, sizeof(directory_config))) directory_config(own(base));
     const directory_config& more = own(added);
-    if (more.handoff != directory_config::setting::unset)
+    if (more.handoff != setting::unset)
         merged->handoff = more.handoff;
     if (more.has_min_size) {
         merged->min_size = more.min_size;
@@ -158,8 +170,16 @@ const directory_config& directory_config_of(const request_rec* r) noexcept {
     return *static_cast<const directory_config*>(ap_get_module_config(r->per_dir_config, &dlhandoff_module));
 }
 
-server_config& server_config_of(const server_rec* main_server) noexcept {
-    return *static_cast<server_config*>(ap_get_module_config(main_server->module_config, &dlhandoff_module));
+void* merge_server_config(apr_pool_t* pool, void* base, void* added) noexcept {
+    auto* merged =
+        new (apr_palloc(pool, sizeof(server_config))) server_config(*static_cast<server_config*>(base));
+    if (const auto& more = *static_cast<server_config*>(added); more.tls != setting::unset)
+        merged->tls = more.tls;
+    return merged;
+}
+
+server_config& server_config_of(const server_rec* server) noexcept {
+    return *static_cast<server_config*>(ap_get_module_config(server->module_config, &dlhandoff_module));
 }
 
 int check_directives(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec* main_server) noexcept {

@@ -9,10 +9,12 @@
 
 namespace dlhandoff::httpd {
 
+/// A directive with On and Off.
+enum class setting : std::uint8_t { unset, off, on };
+
 /// Directives that may stand in a server, virtual host, directory or .htaccess. Lives in httpd's pools; what
 /// is not set inherits.
 struct directory_config {
-    enum class setting : std::uint8_t { unset, off, on };
     setting handoff = setting::unset;
     bool has_min_size = false;
     std::uint64_t min_size = default_min_size; ///< bytes in files
@@ -22,8 +24,10 @@ struct directory_config {
     [[nodiscard]] bool on() const noexcept { return handoff == setting::on; }
 };
 
-/// Directives of the main server. Lives in pconf: as long as one reading of the configuration.
+/// Directives of a server: `tls` of each virtual host, the others of the main server. Lives in pconf: as long
+/// as one reading of the configuration.
 struct server_config {
+    setting tls = setting::unset;         ///< DLHandoffTLS; unset is on
     const char* manager_socket = nullptr; ///< the service's; nullptr: embedded
     std::chrono::microseconds claim_timeout = std::chrono::milliseconds(250);
     const char* transfer_log_path = nullptr;
@@ -31,12 +35,13 @@ struct server_config {
 };
 
 [[nodiscard]] const directory_config& directory_config_of(const request_rec* r) noexcept;
-[[nodiscard]] server_config& server_config_of(const server_rec* main_server) noexcept;
+[[nodiscard]] server_config& server_config_of(const server_rec* server) noexcept;
 
 // For the module record: called by httpd while it reads its configuration, one thread.
 void* create_directory_config(apr_pool_t* pool, char* directory) noexcept;
 void* merge_directory_config(apr_pool_t* pool, void* base, void* added) noexcept;
 void* create_server_config(apr_pool_t* pool, server_rec* server) noexcept;
+void* merge_server_config(apr_pool_t* pool, void* base, void* added) noexcept;
 extern const command_rec directives[];
 
 /// Hook: what single directives can't see. An error stops configtest and start.

@@ -1,5 +1,8 @@
 #include "mod_dlhandoff/eligibility.hpp"
 
+#include "mod_dlhandoff/directives.hpp"
+#include "mod_dlhandoff/tls_export.hpp"
+
 #include <apr_buckets.h>
 #include <apr_portable.h>
 #include <apr_strings.h>
@@ -69,9 +72,11 @@ std::optional<decline_reason> check_filters(const ap_filter_t* own) noexcept {
             harmless = harmless || name == known;
         if (harmless)
             continue;
-        const bool encrypts =
-            name.find("ssl") != std::string_view::npos || name.find("tls") != std::string_view::npos;
-        return encrypts ? decline_reason::tls : decline_reason::filter;
+        if (name.find("ssl") == std::string_view::npos && name.find("tls") == std::string_view::npos)
+            return decline_reason::filter;
+        // mod_ssl's own, which it names "SSL/TLS ...": its keys can be had (tls_export.hpp).
+        if (!name.starts_with("ssl/tls ") || server_config_of(own->r->server).tls == setting::off)
+            return decline_reason::tls;
     }
     return std::nullopt;
 }
@@ -103,7 +108,8 @@ std::optional<decline_reason> check_output(ap_filter_t* own) noexcept {
     conn_rec* const c = own->c;
     if (c->aborted != 0)
         return decline_reason::client_gone;
-    if (c->data_in_output_filters == 0)
+    // mod_ssl may hold back small data without saying so.
+    if (c->data_in_output_filters == 0 && !is_tls(c))
         return std::nullopt;
     apr_bucket_brigade* const flush = apr_brigade_create(own->r->pool, c->bucket_alloc);
     APR_BRIGADE_INSERT_TAIL(flush, apr_bucket_flush_create(c->bucket_alloc));

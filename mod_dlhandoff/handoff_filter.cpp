@@ -6,9 +6,11 @@
 #include "mod_dlhandoff/manager_trouble.hpp"
 #include "mod_dlhandoff/request_facts.hpp"
 #include "mod_dlhandoff/response_plan.hpp"
+#include "mod_dlhandoff/tls_export.hpp"
 
 #include <apr_optional.h>
 #include <apr_strings.h>
+#include <cstring>
 #include <http_core.h>
 #include <new>
 #include <util_filter.h>
@@ -65,6 +67,15 @@ apr_status_t pass_on(ap_filter_t* filter, filter_state& state, apr_bucket_brigad
     return ap_pass_brigade(filter->next, brigade);
 }
 
+/// Wipes exported keys, whichever way the function is left.
+struct secret_wiper {
+    std::variant<tls_session, decline_reason>& exported;
+    ~secret_wiper() {
+        if (auto* session = std::get_if<tls_session>(&exported))
+            ::explicit_bzero(session, sizeof *session);
+    }
+};
+
 handover hand_over(ap_filter_t* filter, apr_bucket_brigade* response) {
     request_rec* const r = filter->r;
     conn_rec* const c = filter->c;
@@ -89,7 +100,16 @@ handover hand_over(ap_filter_t* filter, apr_bucket_brigade* response) {
     if (const auto* wrong = std::get_if<decline_reason>(&client))
         return {*wrong};
 
-    auto made = offer::make(facts_of(r), plan.files(), plan.pieces(), plan.memory());
+    const tls_session* tls = nullptr;
+    std::variant<tls_session, decline_reason> exported;
+    const secret_wiper wiper{exported};
+    if (is_tls(c)) {
+        exported = export_tls(c);
+        if (const auto* wrong = std::get_if<decline_reason>(&exported))
+            return {*wrong};
+        tls = &std::get<tls_session>(exported);
+    }
+    auto made = offer::make(facts_of(r), plan.files(), plan.pieces(), plan.memory(), tls);
     if (const auto* wrong = std::get_if<refusal>(&made))
         return {*wrong};
     auto& offered = std::get<offer>(made);

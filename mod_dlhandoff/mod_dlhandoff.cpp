@@ -5,6 +5,7 @@
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/handoff_filter.hpp"
 #include "mod_dlhandoff/module.hpp"
+#include "mod_dlhandoff/tls_export.hpp"
 #include "mod_dlhandoff/transfer_log_file.hpp"
 
 #include <http_request.h>
@@ -22,6 +23,7 @@ void register_hooks(apr_pool_t*) noexcept {
     // seen.
     ap_hook_insert_filter(insert_handoff_filter, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
     register_handoff_filter();
+    register_tls_hooks();
 }
 
 } // namespace
@@ -33,7 +35,7 @@ module_struct AP_MODULE_DECLARE_DATA dlhandoff_module = {
     dlhandoff::httpd::create_directory_config,
     dlhandoff::httpd::merge_directory_config,
     dlhandoff::httpd::create_server_config,
-    nullptr, // the server's directives stand in the main server only
+    dlhandoff::httpd::merge_server_config,
     dlhandoff::httpd::directives,
     dlhandoff::httpd::register_hooks,
     0};

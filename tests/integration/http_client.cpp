@@ -95,7 +95,9 @@ http_response http_client::request(const http_request& what) {
     CURL* curl = handle_.get();
     // Keeps open connections (curl_easy_reset(3)).
     curl_easy_reset(curl);
-    const std::string url = server_.url(what.path);
+    const std::string url =
+        what.https ? "https://" + server_.address() + ':' + std::to_string(https_port) + what.path
+                   : server_.url(what.path);
     curl_slist* list = curl_slist_append(nullptr, ("X-Probe: " + response.probe).c_str());
     for (const std::string& field : what.fields)
         list = curl_slist_append(list, field.c_str());
@@ -112,6 +114,21 @@ http_response http_client::request(const http_request& what) {
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &to);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, &take_head);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, &response);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L); // the certificate is of the test's own making
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+    if (!what.tls12_suites.empty()) {
+        curl_easy_setopt(curl, CURLOPT_SSLVERSION,
+                         static_cast<long>(CURL_SSLVERSION_TLSv1_2) | CURL_SSLVERSION_MAX_TLSv1_2);
+        curl_easy_setopt(curl, CURLOPT_SSL_CIPHER_LIST, what.tls12_suites.c_str());
+    }
+    if (!what.tls13_suites.empty()) {
+        curl_easy_setopt(curl, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_3));
+        curl_easy_setopt(curl, CURLOPT_TLS13_CIPHERS, what.tls13_suites.c_str());
+    }
+    if (!what.client_certificate.empty()) {
+        curl_easy_setopt(curl, CURLOPT_SSLCERT, what.client_certificate.c_str());
+        curl_easy_setopt(curl, CURLOPT_SSLKEY, what.client_certificate.c_str());
+    }
     if (!what.user_password.empty()) {
         curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
         curl_easy_setopt(curl, CURLOPT_USERPWD, what.user_password.c_str());

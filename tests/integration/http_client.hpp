@@ -23,6 +23,10 @@ struct http_request {
     std::optional<std::string> content{}; ///< a request body
     bool keep_body = true;                ///< false: its size and SHA-256 only
     std::string user_password{};          ///< "name:password"
+    bool https = false;
+    std::string tls12_suites{};       ///< only TLS 1.2, with these of OpenSSL's suites
+    std::string tls13_suites{};       ///< only TLS 1.3, with these
+    std::string client_certificate{}; ///< a PEM file with certificate and key
     std::chrono::milliseconds within{120'000};
 };
 

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <atomic>
 #include <csignal>
+#include <cstdlib>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sstream>
@@ -71,6 +72,20 @@ std::string load_modules(const std::vector<std::string>& names) {
     return out.str();
 }
 
+std::string https_configuration(const temporary_directory& directory, const std::string& directives) {
+    const std::string key = directory / "key.pem";
+    const std::string certificate = directory / "certificate.pem";
+    const std::string command =
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=main.test -keyout '" + key + "' -out '" +
+        certificate + "' 2>/dev/null";
+    if (std::system(command.c_str()) != 0)
+        throw std::runtime_error("could not make a certificate with openssl");
+    return load_modules({"socache_shmcb", "ssl"}) + "Listen ${ADDRESS}:" + std::to_string(https_port) +
+           "\nSSLSessionCache shmcb:${ROOT}/run/sessions(512000)\n<VirtualHost *:" +
+           std::to_string(https_port) + ">\nServerName main.test\nSSLEngine On\nSSLCertificateFile " +
+           certificate + "\nSSLCertificateKeyFile " + key + '\n' + directives + "</VirtualHost>\n";
+}
+
 private_httpd::private_httpd(const temporary_directory& directory, httpd_options options)
     : directory_(directory), options_(std::move(options)), address_(own_address()),
       port_(free_port(address_)) {
@@ -104,9 +119,9 @@ void private_httpd::reconfigure(std::string configuration) {
 void private_httpd::write_configuration() const {
     const std::string root = directory_.path().string();
     std::ostringstream out;
-    out << "Define ROOT \"" << root << "\"\nServerRoot \"" << root << "\"\nDefaultRuntimeDir \"" << root
-        << "/run\"\nPidFile \"" << root << "/run/httpd.pid\"\nServerName main.test\nListen " << address_
-        << ':' << port_
+    out << "Define ADDRESS " << address_ << "\nDefine ROOT \"" << root << "\"\nServerRoot \"" << root
+        << "\"\nDefaultRuntimeDir \"" << root << "/run\"\nPidFile \"" << root
+        << "/run/httpd.pid\"\nServerName main.test\nListen " << address_ << ':' << port_
         << "\nErrorLog \"logs/error.log\"\nLogLevel info dlhandoff:debug\nTimeout 30\nKeepAliveTimeout 5\n";
     if (::geteuid() == 0) {
         const account children = httpd_account();

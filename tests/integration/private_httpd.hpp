@@ -24,6 +24,12 @@ struct httpd_options {
     std::string configuration{};
 };
 
+/// Where a private httpd serves HTTPS, if it has https_configuration(): its address is its own.
+inline constexpr std::uint16_t https_port = 8443;
+/// mod_ssl, a virtual host with a certificate made for it, and `directives` in that host.
+[[nodiscard]] std::string https_configuration(const temporary_directory& directory,
+                                              const std::string& directives = {});
+
 /// A stock httpd with mod_dlhandoff, of our own: configuration, logs and documents in a directory of the
 /// test, on an address of 127.0.0.0/8 that no other process uses.
 ///

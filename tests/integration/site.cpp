@@ -31,6 +31,8 @@ site::site(site_options options)
     if (options.how.mpm == "prefork" && options.httpd.processes == 2)
         options.httpd.processes = 6;
     options.httpd.configuration = handoff_configuration(options, directory_) + options.httpd.configuration;
+    if (options.https)
+        options.httpd.configuration += https_configuration(directory_, *options.https);
     httpd_.emplace(directory_, std::move(options.httpd));
     if (options.start)
         httpd_->start();

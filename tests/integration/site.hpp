@@ -28,6 +28,7 @@ struct site_options {
     httpd_options httpd{}; ///< its mpm is taken from `how`
     std::string handoff{}; ///< instead of "DLHandoff On" and so on; the manager's directives are added
     std::string manager{}; ///< lines of the service's configuration
+    std::optional<std::string> https{}; ///< serve HTTPS too, with these directives in its virtual host
     bool start = true;
     bool start_manager = true;
 };
