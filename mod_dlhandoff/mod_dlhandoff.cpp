@@ -30,12 +30,11 @@ void register_hooks(apr_pool_t*) noexcept {
 } // namespace dlhandoff::httpd
 
 // Not by its other name, module: at the beginning of a line that is a keyword since C++20.
-module_struct AP_MODULE_DECLARE_DATA dlhandoff_module = {
-    STANDARD20_MODULE_STUFF,
-    dlhandoff::httpd::create_directory_config,
-    dlhandoff::httpd::merge_directory_config,
-    dlhandoff::httpd::create_server_config,
-    dlhandoff::httpd::merge_server_config,
-    dlhandoff::httpd::directives,
-    dlhandoff::httpd::register_hooks,
-    0};
+module_struct AP_MODULE_DECLARE_DATA dlhandoff_module = {STANDARD20_MODULE_STUFF,
+                                                         dlhandoff::httpd::create_directory_config,
+                                                         dlhandoff::httpd::merge_directory_config,
+                                                         dlhandoff::httpd::create_server_config,
+                                                         dlhandoff::httpd::merge_server_config,
+                                                         dlhandoff::httpd::directives,
+                                                         dlhandoff::httpd::register_hooks,
+                                                         0};
