@@ -51,6 +51,11 @@ std::array<std::string_view, 8> texts_of(const request_facts& facts) noexcept {
             facts.method, facts.uri,        facts.range, facts.tag};
 }
 
+/// The status of a final response (RFC 9110, 15).
+constexpr bool is_final(std::uint16_t status) noexcept {
+    return status >= 200 && status <= 599;
+}
+
 /// Every piece lies within its source, none is empty, and the whole can be counted in 63 bits (off_t).
 bool plan_is_sound(std::span<const file_identity> files, std::span<const plan_piece> pieces,
                    std::size_t memory) noexcept {
@@ -86,6 +91,8 @@ std::variant<offer, refusal> offer::make(const request_facts& facts, std::span<c
                                          std::span<const std::byte> memory, const tls_session* tls) {
     if (files.size() > max_plan_files || pieces.size() > max_plan_pieces || memory.size() > max_plan_memory)
         return refusal::oversized;
+    if (!is_final(facts.status))
+        return refusal::malformed;
     fixed head{};
     head.status = facts.status;
     head.file_count = static_cast<std::uint16_t>(files.size());
@@ -132,7 +139,7 @@ std::variant<offer, refusal> offer::decode(std::span<const std::byte> message) {
     if (head.file_count > max_plan_files || head.piece_count > max_plan_pieces ||
         head.memory_size > max_plan_memory)
         return refusal::oversized;
-    if (head.has_tls > 1 || head.message_size() != message.size() || head.status < 200 || head.status > 599)
+    if (head.has_tls > 1 || head.message_size() != message.size() || !is_final(head.status))
         return refusal::malformed;
     if (head.has_tls != 0 && decoded.tls() == nullptr)
         return refusal::malformed; // or the response would go out in the clear

@@ -49,6 +49,8 @@ bool tls_channel::batch::add_record(content_type type, std::size_t plaintext_siz
 
 /// At a record boundary: what goes before the next data record, if anything.
 void tls_channel::choose_control() noexcept {
+    if (closed_)
+        return;
     const std::uint64_t margin = std::min<std::uint64_t>(tls_workplace::batch, record_limit_ / 2);
     const bool key_is_worn = suite().version == tls13 && write_.sequence + margin >= record_limit_;
     if (update_wanted_ || key_is_worn) {
@@ -59,7 +61,7 @@ void tls_channel::choose_control() noexcept {
         refusal_wanted_ = false;
     } else if (close_wanted_) {
         control_ = control::close_notify;
-        close_wanted_ = false;
+        closed_ = true;
     }
 }
 

@@ -78,7 +78,8 @@ class tls_channel {
     /// Whether everything that was begun is with the kernel.
     [[nodiscard]] bool all_sent() const noexcept { return !control_waits() && partial_ == 0; }
     [[nodiscard]] bool control_waits() const noexcept {
-        return control_ != control::none || update_wanted_ || refusal_wanted_ || close_wanted_;
+        return control_ != control::none ||
+               (!closed_ && (update_wanted_ || refusal_wanted_ || close_wanted_));
     }
 
     enum class heard : std::uint8_t {
@@ -117,6 +118,7 @@ class tls_channel {
     bool update_wanted_ = false;
     bool refusal_wanted_ = false;
     bool close_wanted_ = false;
+    bool closed_ = false; ///< close_notify is with the kernel, or on its way there: nothing follows it
     std::array<std::uint8_t, tag_size> partial_tag_{};
 };
 

@@ -135,6 +135,33 @@ TEST_P(tls_channel_test, half_a_record_is_never_completed_with_other_bytes) {
     }
 }
 
+TEST_P(tls_channel_test, an_empty_batch_has_nothing_to_send_in_the_middle_of_a_record) {
+    tls_channel channel(session);
+    tls_workplace place;
+    tls_channel::batch first(channel, place);
+    std::ranges::fill(first.plaintext(1000), std::uint8_t{1});
+    ASSERT_TRUE(first.seal());
+    EXPECT_EQ(first.sent(500), 0U);
+    tls_channel::batch second(channel, place);
+    second.add_control();
+    EXPECT_TRUE(second.unsent().empty());
+}
+
+TEST_P(tls_channel_test, nothing_follows_close_notify) {
+    tls_channel channel(session);
+    tls_workplace place;
+    channel.close();
+    tls_channel::batch last(channel, place);
+    last.add_control();
+    EXPECT_EQ(last.sent(last.unsent().size()), 0U);
+    EXPECT_TRUE(channel.all_sent());
+    channel.close();
+    EXPECT_TRUE(channel.all_sent());
+    tls_channel::batch more(channel, place);
+    more.add_control();
+    EXPECT_TRUE(more.unsent().empty());
+}
+
 INSTANTIATE_TEST_SUITE_P(
     suites, tls_channel_test,
     testing::Values(std::pair{tls13, std::uint16_t{0x1301}}, std::pair{tls13, std::uint16_t{0x1302}},

@@ -348,6 +348,17 @@ TEST(offer, carries_the_keys_of_a_tls_connection_until_they_are_forgotten) {
     EXPECT_EQ(std::ranges::search(message, std::vector(4, std::byte{7})).size(), 0U);
 }
 
+TEST(offer, is_of_a_final_response) {
+    const std::vector<plan_piece> pieces{{source::memory, 0, 0, 5}};
+    request_facts facts;
+    for (const int status : {0, 100, 199, 600}) {
+        facts.status = static_cast<std::uint16_t>(status);
+        EXPECT_EQ(reason_of(offer::make(facts, {}, pieces, std::as_bytes(std::span("hello", 5)))),
+                  refusal::malformed)
+            << status;
+    }
+}
+
 TEST(offer, of_keys_without_a_version_is_not_taken) {
     const tls_session nothing;
     const std::vector<plan_piece> pieces{{source::memory, 0, 0, 5}};

@@ -43,6 +43,7 @@ TEST(ticket, sequence_numbers_follow_each_other) {
     ASSERT_TRUE(claim_ticket(slot, first));
     const auto second = offer_ticket(slot);
     EXPECT_EQ(second, first + 1);
+    EXPECT_EQ(last_sequence(slot), second);
     ASSERT_TRUE(revoke_ticket(slot, second));
     EXPECT_EQ(offer_ticket(slot), second + 1);
 }
