@@ -2,6 +2,7 @@
 
 #include "shared/wire.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <limits>
@@ -181,8 +182,11 @@ const tls_session* offer::tls() const noexcept {
 }
 
 void offer::forget_secrets() noexcept {
-    if (bytes_ && head().has_tls != 0)
-        ::explicit_bzero(bytes_.get() + head().tls_at(), sizeof(tls_session));
+    if (!bytes_ || head().has_tls == 0)
+        return;
+    // A message that is being decoded may say that it has keys and be too short for them.
+    const std::size_t at = head().tls_at();
+    ::explicit_bzero(bytes_.get() + at, std::min(size_ - at, sizeof(tls_session)));
 }
 
 std::uint64_t offer::response_bytes() const noexcept {

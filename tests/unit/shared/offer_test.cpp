@@ -359,6 +359,15 @@ TEST(offer, is_of_a_final_response) {
     }
 }
 
+TEST(offer, that_ends_before_its_keys_do_is_not_taken) {
+    const std::vector<plan_piece> pieces{{source::memory, 0, 0, 1}};
+    const offer made = offer_of(offer::make({}, {}, pieces, std::as_bytes(std::span("x", 1))));
+    bytes message(made.message().begin(), made.message().end());
+    ASSERT_LT(message.size(), sizeof(tls_session) + 56);
+    put(message, has_tls_at, std::uint16_t{1});
+    EXPECT_EQ(reason_of(offer::decode(message)), refusal::malformed);
+}
+
 TEST(offer, of_keys_without_a_version_is_not_taken) {
     const tls_session nothing;
     const std::vector<plan_piece> pieces{{source::memory, 0, 0, 5}};
