@@ -13,7 +13,7 @@ namespace dlhandoff {
 /// The message: this, then files, pieces, texts, memory. All that is aligned to 8 comes first, so that the
 /// message can be read in place.
 struct offer::fixed {
-    static constexpr std::size_t text_count = 8;
+    static constexpr std::size_t text_count = 9;
 
     message_header header;
     std::uint64_t ticket_sequence;
@@ -23,7 +23,10 @@ struct offer::fixed {
     std::uint16_t piece_count;
     std::uint16_t has_tls; ///< 1: a tls_session follows
     std::uint32_t memory_size;
-    std::array<std::uint16_t, text_count> text_sizes; ///< in the order of request_facts
+    std::uint32_t keep_alive_ms;
+    std::uint32_t requests;
+    std::array<std::uint16_t, text_count> text_sizes; ///< in the order of request_facts, then the return path
+    std::array<std::uint16_t, 3> zero;
 
     [[nodiscard]] std::size_t tls_at() const noexcept { return sizeof(fixed); }
     [[nodiscard]] std::size_t files_at() const noexcept { return tls_at() + has_tls * sizeof(tls_session); }
@@ -47,9 +50,17 @@ namespace {
 static_assert(alignof(std::max_align_t) >= alignof(std::uint64_t));
 static_assert(sizeof(file_identity) == 32 && sizeof(plan_piece) == 24);
 
-std::array<std::string_view, 8> texts_of(const request_facts& facts) noexcept {
-    return {facts.client, facts.client_key, facts.user,  facts.vhost,
-            facts.method, facts.uri,        facts.range, facts.tag};
+std::array<std::string_view, 9> texts_of(const request_facts& facts, const return_terms& back) noexcept {
+    return {facts.client, facts.client_key, facts.user, facts.vhost, facts.method,
+            facts.uri,    facts.range,      facts.tag,  back.path};
+}
+
+/// A path goes with a time, and neither with TLS.
+bool terms_are_sound(const return_terms& back, bool tls) noexcept {
+    if (back.path.empty())
+        return back.keep_alive_ms == 0;
+    return back.keep_alive_ms != 0 && !tls && back.path.size() <= longest_return_path &&
+           back.path.starts_with('/') && back.path.find('\0') == std::string_view::npos;
 }
 
 /// The status of a final response (RFC 9110, 15).
@@ -89,10 +100,11 @@ void append(std::byte*& to, const void* from, std::size_t size) noexcept {
 
 std::variant<offer, refusal> offer::make(const request_facts& facts, std::span<const file_identity> files,
                                          std::span<const plan_piece> pieces,
-                                         std::span<const std::byte> memory, const tls_session* tls) {
+                                         std::span<const std::byte> memory, const tls_session* tls,
+                                         const return_terms& back) {
     if (files.size() > max_plan_files || pieces.size() > max_plan_pieces || memory.size() > max_plan_memory)
         return refusal::oversized;
-    if (!is_final(facts.status))
+    if (!is_final(facts.status) || !terms_are_sound(back, tls != nullptr))
         return refusal::malformed;
     fixed head{};
     head.status = facts.status;
@@ -100,7 +112,9 @@ std::variant<offer, refusal> offer::make(const request_facts& facts, std::span<c
     head.piece_count = static_cast<std::uint16_t>(pieces.size());
     head.memory_size = static_cast<std::uint32_t>(memory.size());
     head.has_tls = tls != nullptr ? 1 : 0;
-    const auto texts = texts_of(facts);
+    head.keep_alive_ms = back.keep_alive_ms;
+    head.requests = back.requests;
+    const auto texts = texts_of(facts, back);
     static_assert(std::tuple_size_v<decltype(texts)> == fixed::text_count);
     for (std::size_t i = 0; i < texts.size(); ++i) {
         if (texts[i].size() > std::numeric_limits<std::uint16_t>::max())
@@ -140,10 +154,13 @@ std::variant<offer, refusal> offer::decode(std::span<const std::byte> message) {
     if (head.file_count > max_plan_files || head.piece_count > max_plan_pieces ||
         head.memory_size > max_plan_memory)
         return refusal::oversized;
-    if (head.has_tls > 1 || head.message_size() != message.size() || !is_final(head.status))
+    if (head.has_tls > 1 || head.zero != decltype(head.zero){} || head.message_size() != message.size() ||
+        !is_final(head.status))
         return refusal::malformed;
     if (head.has_tls != 0 && decoded.tls() == nullptr)
         return refusal::malformed; // or the response would go out in the clear
+    if (!terms_are_sound(decoded.back(), head.has_tls != 0))
+        return refusal::malformed;
     if (!plan_is_sound(decoded.files(), decoded.pieces(), head.memory_size))
         return refusal::malformed;
     return decoded;
@@ -174,6 +191,13 @@ request_facts offer::facts() const noexcept {
         at += fields.text_sizes[i];
     }
     return {texts[0], texts[1], texts[2], texts[3], texts[4], texts[5], texts[6], texts[7], fields.status};
+}
+
+return_terms offer::back() const noexcept {
+    const fixed& fields = head();
+    const std::size_t size = fields.text_sizes.back();
+    const char* const end = reinterpret_cast<const char*>(bytes_.get() + fields.memory_at());
+    return {{end - size, size}, fields.keep_alive_ms, fields.requests};
 }
 
 const tls_session* offer::tls() const noexcept {

@@ -54,6 +54,15 @@ struct request_facts {
     friend bool operator==(const request_facts&, const request_facts&) = default;
 };
 
+/// How a connection goes on after the response: back to httpd with its next request, or nowhere.
+struct return_terms {
+    std::string_view path; ///< httpd's return socket (wire.hpp: handback); empty: the connection ends
+    std::uint32_t keep_alive_ms =
+        0;                      ///< how long the client may take to send its next request; 0 goes with ""
+    std::uint32_t requests = 0; ///< that httpd has taken on this connection, this one included
+    friend bool operator==(const return_terms&, const return_terms&) = default;
+};
+
 /// A response plan and its request's facts: what a worker offers and a transfer is made from. Immutable but
 /// for its ticket; the bytes that go over the wire are the bytes that it is kept as, in one allocation, so
 /// that a waiting download costs little and can be described to another manager at any time.
@@ -67,11 +76,11 @@ class offer {
     ~offer() { forget_secrets(); }
 
     /// Puts an offer together; `memory` holds what the plan's memory pieces point into, `tls` the
-    /// connection's keys, null for plain TCP. The reason if it does not fit the bounds above: then httpd
-    /// serves.
+    /// connection's keys, null for plain TCP; only a plain connection goes `back`. The reason if it does not
+    /// fit the bounds above: then httpd serves.
     [[nodiscard]] static std::variant<offer, refusal>
     make(const request_facts& facts, std::span<const file_identity> files, std::span<const plan_piece> pieces,
-         std::span<const std::byte> memory, const tls_session* tls = nullptr);
+         std::span<const std::byte> memory, const tls_session* tls = nullptr, const return_terms& back = {});
 
     /// Checks a message from outside, whole: afterwards every accessor is safe.
     [[nodiscard]] static std::variant<offer, refusal> decode(std::span<const std::byte> message);
@@ -81,6 +90,7 @@ class offer {
     [[nodiscard]] std::span<const file_identity> files() const noexcept;
     [[nodiscard]] std::span<const plan_piece> pieces() const noexcept;
     [[nodiscard]] std::span<const std::byte> memory() const noexcept;
+    [[nodiscard]] return_terms back() const noexcept;
     /// The connection's keys; null for plain TCP, and once forget_secrets() was called.
     [[nodiscard]] const tls_session* tls() const noexcept;
     /// Wipes the TLS keys; so does the destructor.

@@ -14,6 +14,11 @@ struct answer_body {
 };
 static_assert(sizeof(message_header) + sizeof(answer_body) == answer_size);
 
+struct handback_body {
+    std::uint32_t requests;
+    std::uint32_t zero;
+};
+
 template <class Body, std::size_t Size>
 void put(std::array<std::byte, Size>& message, message_type type, const Body& body) noexcept {
     static_assert(sizeof(message_header) + sizeof(Body) == Size);
@@ -79,6 +84,19 @@ std::optional<answer> decode_answer(std::span<const std::byte> message) noexcept
     if (!body)
         return std::nullopt;
     return answer{body->sequence, body->reason == 0, refusal_from_number(body->reason)};
+}
+
+std::array<std::byte, handback_size> encode(const handback& value) noexcept {
+    std::array<std::byte, handback_size> message;
+    put(message, message_type::handback, handback_body{value.requests, 0});
+    return message;
+}
+
+std::optional<handback> decode_handback(std::span<const std::byte> message) noexcept {
+    const auto body = get<handback_body>(message, message_type::handback);
+    if (!body || body->zero != 0)
+        return std::nullopt;
+    return handback{body->requests};
 }
 
 } // namespace dlhandoff

@@ -16,6 +16,9 @@
 ///     manager ──hello (+ board)──> worker       once, when a worker has connected and its uid was checked
 ///     worker  ──offer (+ client, files)──> manager
 ///     manager ──answer──> worker                one for each offer, before the first byte to the client
+///     manager ──handback (+ client)──> httpd    on a connection of its own to the return socket, which
+///     httpd's
+///                                               parent listens at: the only message there
 ///
 /// A message begins with a header whose layout never changes, so that two versions can tell each other apart.
 namespace dlhandoff {
@@ -23,7 +26,7 @@ namespace dlhandoff {
 /// Raised with every change of any message.
 inline constexpr std::uint16_t wire_version = 1;
 
-enum class message_type : std::uint16_t { hello = 1, offer = 2, answer = 3 };
+enum class message_type : std::uint16_t { hello = 1, offer = 2, answer = 3, handback = 4 };
 
 struct message_header {
     std::uint32_t magic = 0;
@@ -61,5 +64,17 @@ inline constexpr std::size_t answer_size = sizeof(message_header) + 16;
 
 [[nodiscard]] std::array<std::byte, answer_size> encode(const answer& value) noexcept;
 [[nodiscard]] std::optional<answer> decode_answer(std::span<const std::byte> message) noexcept;
+
+/// What a manager says when it gives a connection back. The client's socket travels beside it; the first
+/// bytes of its next request have come and wait there unread.
+struct handback {
+    std::uint32_t requests = 0; ///< that httpd has taken on this connection, as in the offer
+};
+inline constexpr std::size_t handback_size = sizeof(message_header) + 8;
+/// A path of a Unix socket in bytes at most: sun_path less the null byte (unix(7)).
+inline constexpr std::size_t longest_return_path = 107;
+
+[[nodiscard]] std::array<std::byte, handback_size> encode(const handback& value) noexcept;
+[[nodiscard]] std::optional<handback> decode_handback(std::span<const std::byte> message) noexcept;
 
 } // namespace dlhandoff

@@ -58,7 +58,7 @@ void check_offer(std::span<const std::byte> input) {
     const request_facts facts = taken.facts();
     std::uint64_t sum = sum_of(taken.memory());
     for (const std::string_view text : {facts.client, facts.client_key, facts.user, facts.vhost, facts.method,
-                                        facts.uri, facts.range, facts.tag}) {
+                                        facts.uri, facts.range, facts.tag, taken.back().path}) {
         require(within(text.data(), text.size(), message));
         sum += sum_of(std::as_bytes(std::span(text)));
     }
@@ -80,7 +80,7 @@ void check_offer(std::span<const std::byte> input) {
     }
     require(taken.response_bytes() == total && taken.file_bytes() == from_files);
 
-    auto made = offer::make(facts, taken.files(), taken.pieces(), taken.memory(), taken.tls());
+    auto made = offer::make(facts, taken.files(), taken.pieces(), taken.memory(), taken.tls(), taken.back());
     require(std::holds_alternative<offer>(made));
     std::get<offer>(made).set_ticket(taken.claim_ticket());
     require(std::ranges::equal(std::get<offer>(made).message(), message));
@@ -105,6 +105,11 @@ void check_answer(std::span<const std::byte> input) {
     require(decoded->claimed || (again->reason == decoded->reason && !name(decoded->reason).empty()));
 }
 
+void check_handback(std::span<const std::byte> input) {
+    if (const auto decoded = decode_handback(input))
+        require(std::ranges::equal(encode(*decoded), input));
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -112,5 +117,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_offer(input);
     check_hello(input);
     check_answer(input);
+    check_handback(input);
     return 0;
 }

@@ -38,8 +38,9 @@ class corpus {
     }
 
     void write(const char* name, const request_facts& facts, std::span<const file_identity> files,
-               std::span<const plan_piece> pieces, std::string_view memory) const {
-        auto made = offer::make(facts, files, pieces, std::as_bytes(std::span(memory)));
+               std::span<const plan_piece> pieces, std::string_view memory,
+               const return_terms& back = {}) const {
+        auto made = offer::make(facts, files, pieces, std::as_bytes(std::span(memory)), nullptr, back);
         if (const auto* reason = std::get_if<refusal>(&made))
             throw std::runtime_error(std::string(name) +
                                      " is no offer: " + std::string(dlhandoff::name(*reason)));
@@ -63,6 +64,7 @@ void write_all(const corpus& into) {
     facts.uri = "/disk.iso";
     const std::vector<plan_piece> whole{{source::memory, 0, 0, head.size()}, {source::file, 0, 0, 100'000}};
     into.write("whole-file", facts, one_file, whole, head);
+    into.write("keep-alive", facts, one_file, whole, head, {"/run/apache2/dlhandoff.return.77", 5000, 3});
     into.write("no-texts", {}, one_file, whole, head);
     into.write("memory-alone", facts, {}, std::vector<plan_piece>{{source::memory, 0, 0, 4}}, "body");
 
@@ -88,6 +90,7 @@ void write_all(const corpus& into) {
     hello greeting{4711, 3, {}};
     std::string_view("m1").copy(greeting.manager.data(), greeting.manager.size());
     into.write("hello", encode(greeting));
+    into.write("handback", encode(handback{3}));
     into.write("answer-claimed", encode(answer{9, true, {}}));
     into.write("answer-refused", encode(answer{9, false, refusal::full}));
 }

@@ -41,10 +41,13 @@ constexpr std::size_t file_count_at = 30;
 constexpr std::size_t piece_count_at = 32;
 constexpr std::size_t has_tls_at = 34;
 constexpr std::size_t memory_size_at = 36;
-constexpr std::size_t text_sizes_at = 40;
-constexpr std::size_t files_at = 56;
+constexpr std::size_t keep_alive_at = 40;
+constexpr std::size_t text_sizes_at = 48;
+constexpr std::size_t zero_at = 66;
+constexpr std::size_t files_at = 72;
 constexpr std::size_t pieces_at = files_at + 2 * sizeof(file_identity); // of example_message()
 
+constexpr return_terms example_terms{"/run/apache2/dlhandoff.return.77", 5000, 3};
 constexpr std::string_view head_text = "HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n";
 
 std::span<const std::byte> bytes_of(std::string_view text) {
@@ -75,7 +78,8 @@ offer offer_of(std::variant<offer, refusal> result) {
 }
 
 offer example() {
-    return offer_of(offer::make(example_facts(), example_files(), example_pieces(), bytes_of(head_text)));
+    return offer_of(offer::make(example_facts(), example_files(), example_pieces(), bytes_of(head_text),
+                                nullptr, example_terms));
 }
 
 bytes example_message() {
@@ -98,6 +102,7 @@ void expect_same(const offer& one, const offer& other) {
     EXPECT_TRUE(std::ranges::equal(one.files(), other.files()));
     EXPECT_TRUE(std::ranges::equal(one.pieces(), other.pieces()));
     EXPECT_TRUE(std::ranges::equal(one.memory(), other.memory()));
+    EXPECT_EQ(one.back(), other.back());
     EXPECT_TRUE(std::ranges::equal(one.message(), other.message()));
 }
 
@@ -316,6 +321,8 @@ INSTANTIATE_TEST_SUITE_P(
                      refusal::oversized},
         message_case{"keys that are not there", set(has_tls_at, std::uint16_t{1}), refusal::malformed},
         message_case{"more than one session", set(has_tls_at, std::uint16_t{2}), refusal::malformed},
+        message_case{"a way back without a time", set(keep_alive_at, std::uint32_t{0}), refusal::malformed},
+        message_case{"reserved field", set(zero_at, std::uint16_t{1}), refusal::malformed},
         message_case{"less memory", set(memory_size_at, std::uint32_t{1}), refusal::malformed},
         message_case{"too much memory", set(memory_size_at, std::uint32_t{max_plan_memory + 1}),
                      refusal::oversized},
@@ -363,7 +370,7 @@ TEST(offer, that_ends_before_its_keys_do_is_not_taken) {
     const std::vector<plan_piece> pieces{{source::memory, 0, 0, 1}};
     const offer made = offer_of(offer::make({}, {}, pieces, std::as_bytes(std::span("x", 1))));
     bytes message(made.message().begin(), made.message().end());
-    ASSERT_LT(message.size(), sizeof(tls_session) + 56);
+    ASSERT_LT(message.size(), sizeof(tls_session) + files_at);
     put(message, has_tls_at, std::uint16_t{1});
     EXPECT_EQ(reason_of(offer::decode(message)), refusal::malformed);
 }
@@ -373,6 +380,24 @@ TEST(offer, of_keys_without_a_version_is_not_taken) {
     const std::vector<plan_piece> pieces{{source::memory, 0, 0, 5}};
     const offer made = offer_of(offer::make({}, {}, pieces, std::as_bytes(std::span("hello", 5)), &nothing));
     EXPECT_EQ(reason_of(offer::decode(made.message())), refusal::malformed);
+}
+
+TEST(offer, says_how_the_connection_goes_on) {
+    const auto with = [](const return_terms& back, const tls_session* tls = nullptr) {
+        const std::vector<plan_piece> pieces{{source::memory, 0, 0, 5}};
+        return offer::make({}, {}, pieces, bytes_of("hello"), tls, back);
+    };
+    EXPECT_EQ(offer_of(offer::decode(example_message())).back(), example_terms);
+    EXPECT_EQ(offer_of(with({})).back(), return_terms{});
+    const std::string longest = "/" + std::string(longest_return_path - 1, 'x');
+    EXPECT_EQ(offer_of(with({longest, 1, 0})).back().path, longest);
+    for (const return_terms& wrong :
+         {return_terms{"", 1, 0}, return_terms{"/path", 0, 0}, return_terms{"relative", 1, 0},
+          return_terms{longest + 'x', 1, 0}, return_terms{std::string_view("/\0x", 3), 1, 0}})
+        EXPECT_EQ(reason_of(with(wrong)), refusal::malformed) << wrong.path;
+    tls_session session;
+    session.version = 0x0304;
+    EXPECT_EQ(reason_of(with(example_terms, &session)), refusal::malformed);
 }
 
 TEST(offer, no_shorter_message_is_an_offer) {

@@ -128,5 +128,20 @@ TEST(wire, an_answer_of_another_size_or_type_is_none) {
     EXPECT_FALSE(decode_answer(other));
 }
 
+TEST(wire, a_handback_arrives_as_it_was_sent_and_nothing_else_is_one) {
+    const bytes whole = as_vector(encode(handback{99}));
+    const auto received = decode_handback(whole);
+    ASSERT_TRUE(received);
+    EXPECT_EQ(received->requests, 99U);
+    for (std::size_t size = 0; size < whole.size(); ++size)
+        EXPECT_FALSE(decode_handback(std::span(whole).first(size))) << size;
+    EXPECT_FALSE(decode_handback(encode(answer{1, true, {}})));
+    for (const std::size_t at : {std::size_t{0}, std::size_t{4}, whole.size() - 1}) {
+        bytes other = whole;
+        other[at] ^= std::byte{1};
+        EXPECT_FALSE(decode_handback(other)) << at;
+    }
+}
+
 } // namespace
 } // namespace dlhandoff
