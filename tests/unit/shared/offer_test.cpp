@@ -328,7 +328,7 @@ INSTANTIATE_TEST_SUITE_P(
                      refusal::oversized},
         message_case{"most memory", set(memory_size_at, ~std::uint32_t{0}), refusal::oversized},
         message_case{"longer first text", set(text_sizes_at, std::uint16_t{0xffff}), refusal::malformed},
-        message_case{"shorter last text", set(text_sizes_at + 14, std::uint16_t{0}), refusal::malformed},
+        message_case{"shorter last text", set(text_sizes_at + 16, std::uint16_t{0}), refusal::malformed},
         message_case{"a file shorter than its piece", set(files_at + 16, std::uint64_t{3999}),
                      refusal::malformed},
         message_case{"a file of more than off_t", set(files_at + 16, ~std::uint64_t{0}), refusal::malformed},
@@ -415,10 +415,11 @@ TEST(offer, no_shorter_message_is_an_offer) {
 TEST(offer, sizes_that_make_up_for_each_other_are_taken_within_bounds) {
     // A byte moved from the last text to the memory: other contents, the same size, and still in bounds.
     bytes message = example_message();
-    put(message, text_sizes_at + 14, std::uint16_t{6});
+    const std::string_view path = example_terms.path;
+    put(message, text_sizes_at + 16, static_cast<std::uint16_t>(path.size() - 1));
     put(message, memory_size_at, static_cast<std::uint32_t>(head_text.size() + 1));
     const offer received = offer_of(offer::decode(message));
-    EXPECT_EQ(received.facts().tag, "nightl");
+    EXPECT_EQ(received.back().path, path.substr(0, path.size() - 1));
     EXPECT_EQ(received.memory().size(), head_text.size() + 1);
 }
 
