@@ -41,6 +41,12 @@ const char* set_tls(cmd_parms* cmd, void*, const char* value) noexcept {
     return set_on_off(cmd, value, server_config_of(cmd->server).tls);
 }
 
+const char* set_keep_alive(cmd_parms* cmd, void*, const char* value) noexcept {
+    if (const char* misplaced = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT))
+        return misplaced;
+    return set_on_off(cmd, value, server_config_of(cmd->server).keep_alive);
+}
+
 const char* set_min_size(cmd_parms* cmd, void* config, const char* value) noexcept {
     const auto size = parse_byte_size(value);
     if (!size)
@@ -137,6 +143,8 @@ const command_rec directives[] = {
     directive("DLHandoffTag", set_tag, server_or_directory,
               "a string expression for the transfer log's field tag"),
     directive("DLHandoffTLS", set_tls, RSRC_CONF, "On: HTTPS downloads are handed off too; Off"),
+    directive("DLHandoffKeepAlive", set_keep_alive, RSRC_CONF,
+              "On: connections come back to httpd for their next request after a handed-off response; Off"),
     directive("DLHandoffManager", set_manager, RSRC_CONF,
               "who sends downloads: embedded, or unix: and the path of dlmanagerd's socket"),
     directive("DLHandoffClaimTimeout", set_claim_timeout, RSRC_CONF,
@@ -173,8 +181,11 @@ const directory_config& directory_config_of(const request_rec* r) noexcept {
 void* merge_server_config(apr_pool_t* pool, void* base, void* added) noexcept {
     auto* merged =
         new (apr_palloc(pool, sizeof(server_config))) server_config(*static_cast<server_config*>(base));
-    if (const auto& more = *static_cast<server_config*>(added); more.tls != setting::unset)
+    const auto& more = *static_cast<server_config*>(added);
+    if (more.tls != setting::unset)
         merged->tls = more.tls;
+    if (more.keep_alive != setting::unset)
+        merged->keep_alive = more.keep_alive;
     return merged;
 }
 

@@ -24,10 +24,11 @@ struct directory_config {
     [[nodiscard]] bool on() const noexcept { return handoff == setting::on; }
 };
 
-/// Directives of a server: `tls` of each virtual host, the others of the main server. Lives in pconf: as long
-/// as one reading of the configuration.
+/// Directives of a server: `tls` and `keep_alive` of each virtual host, the others of the main server. Lives
+/// in pconf: as long as one reading of the configuration.
 struct server_config {
     setting tls = setting::unset;         ///< DLHandoffTLS; unset is on
+    setting keep_alive = setting::unset;  ///< DLHandoffKeepAlive; unset is on
     const char* manager_socket = nullptr; ///< the service's; nullptr: embedded
     std::chrono::microseconds claim_timeout = std::chrono::milliseconds(250);
     const char* transfer_log_path = nullptr;

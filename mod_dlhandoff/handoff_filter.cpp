@@ -6,6 +6,7 @@
 #include "mod_dlhandoff/manager_trouble.hpp"
 #include "mod_dlhandoff/request_facts.hpp"
 #include "mod_dlhandoff/response_plan.hpp"
+#include "mod_dlhandoff/returned_connection.hpp"
 #include "mod_dlhandoff/tls_export.hpp"
 
 #include <apr_optional.h>
@@ -86,7 +87,10 @@ handover hand_over(ap_filter_t* filter, apr_bucket_brigade* response) {
         return {*wrong};
     if (const auto wrong = check_filters(filter))
         return {*wrong};
-    const auto planned = response_plan::of(response, directory_config_of(r).min_size);
+    const return_terms back = way_back(r);
+    const auto planned =
+        response_plan::of(response, directory_config_of(r).min_size,
+                          back.path.empty() ? connection_end::close : connection_end::keep_alive);
     if (const auto* wrong = std::get_if<decline_reason>(&planned))
         return {*wrong};
     const auto& plan = std::get<response_plan>(planned);
@@ -109,7 +113,7 @@ handover hand_over(ap_filter_t* filter, apr_bucket_brigade* response) {
             return {*wrong};
         tls = &std::get<tls_session>(exported);
     }
-    auto made = offer::make(facts_of(r), plan.files(), plan.pieces(), plan.memory(), tls);
+    auto made = offer::make(facts_of(r), plan.files(), plan.pieces(), plan.memory(), tls, back);
     if (const auto* wrong = std::get_if<refusal>(&made))
         return {*wrong};
     auto& offered = std::get<offer>(made);

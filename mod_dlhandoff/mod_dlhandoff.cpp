@@ -5,9 +5,13 @@
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/handoff_filter.hpp"
 #include "mod_dlhandoff/module.hpp"
+#include "mod_dlhandoff/return_socket.hpp"
+#include "mod_dlhandoff/returned_connection.hpp"
 #include "mod_dlhandoff/tls_export.hpp"
 #include "mod_dlhandoff/transfer_log_file.hpp"
 
+#include <array>
+#include <http_connection.h>
 #include <http_request.h>
 #include <mpm_common.h>
 
@@ -15,14 +19,21 @@ namespace dlhandoff::httpd {
 namespace {
 
 void register_hooks(apr_pool_t*) noexcept {
+    // Every MPM's own comes there, too: before them all.
+    static constexpr std::array<const char*, 4> mpms{"prefork.c", "worker.c", "event.c", nullptr};
+    ap_hook_pre_config(keep_return_socket, nullptr, mpms.data(), APR_HOOK_REALLY_FIRST);
     ap_hook_check_config(check_directives, nullptr, nullptr, APR_HOOK_MIDDLE);
+    ap_hook_check_config(open_return_socket, nullptr, nullptr, APR_HOOK_LAST);
     ap_hook_open_logs(open_transfer_log, nullptr, nullptr, APR_HOOK_MIDDLE);
+    ap_hook_open_logs(share_return_socket, nullptr, nullptr, APR_HOOK_LAST);
     ap_hook_child_init(child::init, nullptr, nullptr, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, nullptr, nullptr, APR_HOOK_MIDDLE);
     // First, so that every other filter of the same place lies between this one and the socket, where it is
     // seen.
     ap_hook_insert_filter(insert_handoff_filter, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
     register_handoff_filter();
+    ap_hook_create_connection(receive_returned, nullptr, nullptr, APR_HOOK_FIRST);
+    ap_hook_pre_connection(go_on_counting, nullptr, nullptr, APR_HOOK_MIDDLE);
     register_tls_hooks();
 }
 

@@ -79,26 +79,28 @@ std::variant<std::uint32_t, decline_reason> response_plan::file_index(int descri
     return static_cast<std::uint32_t>(files_.size() - 1);
 }
 
-/// Rewrites the head, which the first piece begins with, and moves what follows accordingly. False if there
-/// is none.
-bool response_plan::close_head() {
+/// The head, which the first piece begins with.
+std::optional<std::string_view> response_plan::head() const noexcept {
     if (pieces_.front().from != plan_piece::source::memory)
-        return false;
+        return std::nullopt;
     const std::string_view first = std::string_view(memory_).substr(0, pieces_.front().length);
     const auto size = head_size(first);
-    if (!size)
-        return false;
-    const std::string closing = closing_head(first.substr(0, *size));
-    memory_.replace(0, *size, closing);
+    return size ? std::optional(first.substr(0, *size)) : std::nullopt;
+}
+
+/// Rewrites the head, and moves what follows accordingly.
+void response_plan::close_head(std::string_view head) {
+    const std::size_t size = head.size();
+    const std::string closing = closing_head(head);
+    memory_.replace(0, size, closing);
     for (plan_piece& piece : pieces_)
         if (piece.from == plan_piece::source::memory && &piece != &pieces_.front())
-            piece.offset = piece.offset - *size + closing.size();
-    pieces_.front().length = pieces_.front().length - *size + closing.size();
-    return true;
+            piece.offset = piece.offset - size + closing.size();
+    pieces_.front().length = pieces_.front().length - size + closing.size();
 }
 
 std::variant<response_plan, decline_reason> response_plan::of(apr_bucket_brigade* response,
-                                                              std::uint64_t min_size) {
+                                                              std::uint64_t min_size, connection_end end) {
     if (const auto wrong = check_buckets(response, min_size))
         return *wrong;
     response_plan plan;
@@ -128,8 +130,11 @@ std::variant<response_plan, decline_reason> response_plan::of(apr_bucket_brigade
             return decline_reason::file_changed;
         plan.pieces_.push_back({plan_piece::source::file, file, offset, bucket->length});
     }
-    if (!plan.close_head())
+    const auto head = plan.head();
+    if (!head)
         return decline_reason::head;
+    if (end == connection_end::close)
+        plan.close_head(*head);
     if (plan.memory_.size() > max_plan_memory || plan.pieces_.size() > max_plan_pieces)
         return decline_reason::memory;
     return plan;

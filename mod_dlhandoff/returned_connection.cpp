@@ -1,0 +1,194 @@
+#include "mod_dlhandoff/returned_connection.hpp"
+
+#include "mod_dlhandoff/child.hpp"
+#include "mod_dlhandoff/directives.hpp"
+#include "mod_dlhandoff/module.hpp"
+#include "mod_dlhandoff/return_socket.hpp"
+#include "mod_dlhandoff/tls_export.hpp"
+#include "shared/descriptor_passing.hpp"
+#include "shared/wire.hpp"
+
+#include <algorithm>
+#include <apr_portable.h>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <http_config.h>
+#include <http_core.h>
+#include <limits>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <variant>
+
+namespace dlhandoff::httpd {
+namespace {
+
+constexpr const char* requests_key = "dlhandoff-requests";
+
+/// A manager sends its message as soon as it has connected. One that doesn't must not hold a worker.
+constexpr int longest_wait_ms = 100;
+
+struct returned {
+    file_descriptor client;
+    std::uint32_t requests = 0;
+};
+
+/// With mod_remoteip's PROXY protocol the connection began with a header that would be asked for again.
+bool has_proxy_header(const conn_rec* c) noexcept {
+    static const module* const remoteip = ap_find_linked_module("mod_remoteip.c");
+    return remoteip != nullptr && ap_get_module_config(c->conn_config, remoteip) != nullptr;
+}
+
+/// Whether httpd takes the socket's own peer for the client.
+bool is_peer(const conn_rec* c) noexcept {
+    apr_sockaddr_t* peer = nullptr;
+    apr_socket_t* const socket = ap_get_conn_socket(const_cast<conn_rec*>(c));
+    return socket != nullptr && apr_socket_addr_get(&peer, APR_REMOTE, socket) == APR_SUCCESS &&
+           (peer == c->client_addr ||
+            (apr_sockaddr_equal(peer, c->client_addr) != 0 && peer->port == c->client_addr->port));
+}
+
+bool was_accepted_there(int socket, const apr_socket_t* accepted) noexcept {
+    apr_sockaddr_t* peer = nullptr;
+    // What accept() said: no system call for the many connections that come over TCP.
+    if (apr_socket_addr_get(&peer, APR_REMOTE, const_cast<apr_socket_t*>(accepted)) != APR_SUCCESS ||
+        peer->sa.sin.sin_family != AF_UNIX)
+        return false;
+    sockaddr_un name{};
+    socklen_t size = sizeof name;
+    return ::getsockname(socket, reinterpret_cast<sockaddr*>(&name), &size) == 0 &&
+           name.sun_family == AF_UNIX;
+}
+
+bool may_return(uid_t user) noexcept {
+    if (user == 0 || user == ::geteuid())
+        return true;
+    const child* const process = child::current();
+    const char* const service = process != nullptr ? process->config().manager_socket : nullptr;
+    struct stat status {};
+    return service != nullptr && ::stat(service, &status) == 0 && S_ISSOCK(status.st_mode) &&
+           status.st_uid == user;
+}
+
+bool is_client(int descriptor) noexcept {
+    int protocol = 0;
+    socklen_t size = sizeof protocol;
+    return ::getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+           protocol == IPPROTO_TCP;
+}
+
+/// The client's connection, or what is wrong.
+std::variant<returned, const char*> receive(int socket) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || !may_return(peer.uid))
+        return "its sender is neither root nor httpd's User nor the owner of the service's socket";
+    pollfd readable{socket, POLLIN, 0};
+    while (::poll(&readable, 1, longest_wait_ms) < 0 && errno == EINTR)
+        ;
+    received_message message;
+    if (receive_message(socket, handback_size, message) != receive_result::message)
+        return "no message came with it";
+    const auto said = decode_handback(message.bytes);
+    if (!said || message.truncated)
+        return "it brought another message than the one expected; are mod_dlhandoff and dlmanagerd of the "
+               "same release?";
+    if (message.descriptors_lost)
+        return "no descriptors are left; raise the limit of open files";
+    if (message.descriptors.size() != 1 || !is_client(message.descriptors.front().get()))
+        return "it did not bring a client's TCP connection";
+    return returned{std::move(message.descriptors.front()), said->requests};
+}
+
+/// Gives APR, which has seen a Unix socket's addresses, those of the connection that it is now. False if the
+/// client has gone meanwhile.
+bool set_address(apr_socket_t* socket, apr_interface_e which) noexcept {
+    apr_os_sock_t descriptor = -1;
+    apr_sockaddr_t* address = nullptr;
+    if (apr_os_sock_get(&descriptor, socket) != APR_SUCCESS ||
+        apr_socket_addr_get(&address, which, socket) != APR_SUCCESS)
+        return false;
+    sockaddr_storage name{};
+    socklen_t size = sizeof name;
+    auto* const into = reinterpret_cast<sockaddr*>(&name);
+    if ((which == APR_LOCAL ? ::getsockname(descriptor, into, &size)
+                            : ::getpeername(descriptor, into, &size)) < 0 ||
+        (name.ss_family != AF_INET && name.ss_family != AF_INET6))
+        return false;
+    std::memcpy(&address->sa, &name, sizeof(sockaddr_in6));
+    address->hostname = address->servname = nullptr;
+    address->next = nullptr;
+    address->family = name.ss_family;
+    address->salen = size;
+    address->port = ntohs(address->sa.sin.sin_port); // sin6_port is at the same place
+    if (name.ss_family == AF_INET6) {
+        address->addr_str_len = INET6_ADDRSTRLEN;
+        address->ipaddr_ptr = &address->sa.sin6.sin6_addr;
+        address->ipaddr_len = sizeof(in6_addr);
+    } else {
+        address->addr_str_len = INET_ADDRSTRLEN;
+        address->ipaddr_ptr = &address->sa.sin.sin_addr;
+        address->ipaddr_len = sizeof(in_addr);
+    }
+    return true;
+}
+
+} // namespace
+
+return_terms way_back(const request_rec* r) noexcept {
+    const conn_rec* const c = r->connection;
+    const server_rec* const server = r->server;
+    const std::string_view path = return_socket_path();
+    if (path.empty() || c->keepalive != AP_CONN_KEEPALIVE || server->keep_alive_timeout <= 0 ||
+        server_config_of(server).keep_alive == setting::off || is_tls(r->connection) || has_proxy_header(c) ||
+        !is_peer(c))
+        return {};
+    const auto timeout = std::max<apr_interval_time_t>(apr_time_as_msec(server->keep_alive_timeout), 1);
+    constexpr auto longest = std::numeric_limits<std::int32_t>::max();
+    return {path, static_cast<std::uint32_t>(std::min<apr_interval_time_t>(timeout, longest)),
+            static_cast<std::uint32_t>(c->keepalives)};
+}
+
+conn_rec* receive_returned(apr_pool_t*, server_rec* server, apr_socket_t* accepted, long, void*,
+                           apr_bucket_alloc_t*) noexcept {
+    apr_os_sock_t socket = -1;
+    if (apr_os_sock_get(&socket, accepted) != APR_SUCCESS || !was_accepted_there(socket, accepted))
+        return nullptr;
+    std::variant<returned, const char*> received = "no memory is left";
+    try {
+        received = receive(socket);
+    } catch (...) { // std::bad_alloc
+    }
+    if (const auto* wrong = std::get_if<const char*>(&received)) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server,
+                     "a connection to the return socket %s is refused: %s", return_socket_path().data(),
+                     *wrong);
+        apr_socket_close(accepted); // core finds no address, makes no connection of it, and the MPM goes on
+        return nullptr;
+    }
+    const auto& one = std::get<returned>(received);
+    while (::dup3(one.client.get(), socket, O_CLOEXEC) < 0 && (errno == EINTR || errno == EBUSY))
+        ;
+    if (!set_address(accepted, APR_LOCAL) || !set_address(accepted, APR_REMOTE))
+        apr_socket_close(accepted);
+    else
+        // The number itself, in place of a pointer.
+        apr_socket_data_set(accepted, reinterpret_cast<void*>(static_cast<std::uintptr_t>(one.requests)),
+                            requests_key, nullptr);
+    return nullptr;
+}
+
+int go_on_counting(conn_rec* c, void* socket) noexcept {
+    void* requests = nullptr;
+    if (socket != nullptr && c->master == nullptr &&
+        apr_socket_data_get(&requests, requests_key, static_cast<apr_socket_t*>(socket)) == APR_SUCCESS &&
+        requests != nullptr)
+        c->keepalives = static_cast<int>(reinterpret_cast<std::uintptr_t>(requests));
+    return OK;
+}
+
+} // namespace dlhandoff::httpd
