@@ -52,6 +52,8 @@ std::string_view name(decline_reason reason) noexcept {
         return "no-memory";
     case decline_reason::manager_down:
         return "manager-down";
+    case decline_reason::manager_user:
+        return "manager-user";
     case decline_reason::manager_unresponsive:
         return "manager-unresponsive";
     case decline_reason::manager_timeout:
@@ -78,6 +80,7 @@ bool is_managers_fault(const decline& why) noexcept {
         case decline_reason::descriptors:
         case decline_reason::no_memory:
         case decline_reason::manager_down:
+        case decline_reason::manager_user:
         case decline_reason::manager_unresponsive:
         case decline_reason::manager_timeout:
         case decline_reason::wire_version:

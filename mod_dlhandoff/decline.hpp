@@ -34,6 +34,7 @@ enum class decline_reason : std::uint8_t {
     descriptors,          ///< no descriptor left in this process
     no_memory,            ///< no memory left in this process
     manager_down,         ///< nobody listens at the manager's socket, or the engine did not start
+    manager_user,         ///< who listens at the manager's socket may not
     manager_unresponsive, ///< the manager is there but doesn't answer
     manager_timeout,      ///< the manager did not claim within DLHandoffClaimTimeout
     wire_version,         ///< the manager speaks another version

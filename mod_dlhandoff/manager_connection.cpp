@@ -1,5 +1,6 @@
 #include "mod_dlhandoff/manager_connection.hpp"
 
+#include "shared/peer_user.hpp"
 #include "shared/wire.hpp"
 
 #include <algorithm>
@@ -8,7 +9,9 @@
 #include <new>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 namespace dlhandoff::httpd {
 namespace {
@@ -29,6 +32,15 @@ handover failed_call(int error) noexcept {
                     error);
 }
 
+/// Connections and keys are for the service only, and whoever may write a directory may listen in it.
+bool may_be_manager(uid_t user, const std::string& path) noexcept {
+    if (user == 0 || user == ::geteuid())
+        return true;
+    struct stat directory {};
+    const std::string folder = path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
+    return ::stat(folder.c_str(), &directory) == 0 && directory.st_uid == user;
+}
+
 } // namespace
 
 std::variant<std::unique_ptr<manager_connection>, handover>
@@ -47,6 +59,9 @@ manager_connection::connect(const std::string& path) {
             return declined(decline_reason::manager_unresponsive, errno);
         return failed_call(errno);
     }
+    const auto user = peer_user(socket.get());
+    if (!user || !may_be_manager(*user, path))
+        return declined(decline_reason::manager_user);
     return std::unique_ptr<manager_connection>(new manager_connection(std::move(socket)));
 }
 

@@ -36,6 +36,9 @@ explanation explain(decline_reason why, int error, bool embedded) noexcept {
         return {"no memory is left", "there is some"};
     case decline_reason::manager_down:
         return explain_absence(error, embedded);
+    case decline_reason::manager_user:
+        return {"who listens there is neither root nor httpd's User nor the owner of the socket's directory",
+                "one of these does; nobody else is given connections and keys"};
     case decline_reason::manager_unresponsive:
         return {"the manager does not answer", "it answers again; if it doesn't, restart dlmanagerd"};
     case decline_reason::manager_timeout:

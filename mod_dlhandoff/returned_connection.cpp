@@ -6,6 +6,7 @@
 #include "mod_dlhandoff/return_socket.hpp"
 #include "mod_dlhandoff/tls_export.hpp"
 #include "shared/descriptor_passing.hpp"
+#include "shared/peer_user.hpp"
 #include "shared/wire.hpp"
 
 #include <algorithm>
@@ -83,9 +84,8 @@ bool is_client(int descriptor) noexcept {
 
 /// The client's connection, or what is wrong.
 std::variant<returned, const char*> receive(int socket) {
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || !may_return(peer.uid))
+    const auto sender = peer_user(socket);
+    if (!sender || !may_return(*sender))
         return "its sender is neither root nor httpd's User nor the owner of the service's socket";
     pollfd readable{socket, POLLIN, 0};
     while (::poll(&readable, 1, longest_wait_ms) < 0 && errno == EINTR)

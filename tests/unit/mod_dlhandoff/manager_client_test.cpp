@@ -8,7 +8,9 @@
 #include <gtest/gtest.h>
 #include <optional>
 #include <string_view>
+#include <sys/stat.h>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -108,6 +110,24 @@ TEST_F(ManagerClient, TellsTheRefusal) {
     manager.set(to_offer::claims);
     EXPECT_TRUE(hand_over(client).claimed());
     EXPECT_EQ(manager.connections(), 1U);
+}
+
+TEST_F(ManagerClient, GivesNothingToSomebodyElse) {
+    if (::geteuid() != 0)
+        GTEST_SKIP() << "only root can be somebody else";
+    constexpr uid_t nobody = 65534;
+    const std::string folder = path_.substr(0, path_.rfind('/'));
+    ASSERT_EQ(::chmod(folder.c_str(), 0777), 0);
+    // Whose socket it is counts, not who serves it: listen() notes the user (unix(7)).
+    ASSERT_EQ(::seteuid(nobody), 0);
+    fake_manager manager(path_);
+    ASSERT_EQ(::seteuid(0), 0);
+    manager_client client(path_, patient);
+    EXPECT_DECLINED(hand_over(client), decline_reason::manager_user);
+    EXPECT_EQ(manager.offers(), 0U);
+    // The owner of the directory may.
+    ASSERT_EQ(::chown(folder.c_str(), nobody, nobody), 0);
+    expect_claimed_soon(client);
 }
 
 TEST_F(ManagerClient, LeavesAnAbsentManagerAloneForAWhile) {
