@@ -15,7 +15,7 @@ class file_changes : public ::testing::TestWithParam<setup> {
     file_changes() : here_({.how = GetParam()}) {
         here_.add_document("file", large);
         client_.emplace(here_.connect(small_receive_buffer));
-        client_->send(here_.get_request("/file", "mid-way"));
+        client_->send(here_.get_request("/file", "mid-way", "Connection: close\r\n"));
         const std::string head = client_->read_head();
         EXPECT_EQ(field_of(head, "Content-Length"), std::to_string(large));
         begin_ = client_->read(1 << 20);

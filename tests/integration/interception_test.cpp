@@ -126,8 +126,8 @@ Alias /limited/ htdocs/
     EXPECT_GE(limited.duration, 500ms) << "300 kB at 300 kB/s";
 }
 
-TEST_P(interception, rewrites_the_head_for_clients_that_keep_connections) {
-    site here({.how = GetParam()});
+TEST_P(interception, rewrites_the_head_where_connections_are_to_end) {
+    site here({.how = GetParam(), .httpd = {.configuration = "DLHandoffKeepAlive Off\n"}});
     here.add_document("file", size);
     here.add_document("small", 1000);
     auto client = here.client();

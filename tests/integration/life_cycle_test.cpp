@@ -14,7 +14,7 @@ class life_cycle : public ::testing::TestWithParam<setup> {
     life_cycle() : here_({.how = GetParam(), .httpd = {.processes = GetParam().mpm == "prefork" ? 4 : 2}}) {
         here_.add_document("file", large);
         client_.emplace(here_.connect(small_receive_buffer));
-        client_->send(here_.get_request("/file", "under-way"));
+        client_->send(here_.get_request("/file", "under-way", "Connection: close\r\n"));
         EXPECT_EQ(status_of(client_->read_head()), 200);
         begin_ = client_->read(1 << 20);
         EXPECT_EQ(here_.httpd().note_of("under-way"), "claimed");

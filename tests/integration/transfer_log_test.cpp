@@ -102,7 +102,8 @@ Alias /private/ htdocs/
 
     // What is no UTF-8, and what JSON must escape, spoils no line.
     auto raw = here.connect();
-    raw.send("GET /file?%22\xff\\ HTTP/1.1\r\nHost: main.test\r\nX-Probe: a\"b\\c\xfe\r\n\r\n");
+    raw.send("GET /file?%22\xff\\ HTTP/1.1\r\nHost: main.test\r\nConnection: close\r\nX-Probe: "
+             "a\"b\\c\xfe\r\n\r\n");
     (void)raw.read_to_end();
     raw.close();
     std::set<std::string> ids;
