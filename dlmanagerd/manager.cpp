@@ -23,8 +23,8 @@ engine::transfer_log open_transfer_log(const configuration& settings) {
                                           : engine::transfer_log::open(settings.log.transfers);
 }
 
-engine::engine_options options_of(const configuration& settings) {
-    return {manager_name, settings.limits.stall_timeout, settings.limits.transfers};
+engine::engine_options options_of(const configuration& settings, engine::return_policy back) {
+    return {manager_name, settings.limits.stall_timeout, settings.limits.transfers, std::move(back)};
 }
 
 std::string show(std::chrono::milliseconds duration) {
@@ -36,13 +36,24 @@ std::string show(std::chrono::milliseconds duration) {
 manager::manager(command_line asked, configuration settings)
     : asked_(std::move(asked)), settings_(std::move(settings)),
       signals_(loop_, {SIGTERM, SIGINT, SIGQUIT, SIGHUP}, [this](int number) { on_signal(number); }),
-      board_(board::create(board_slots)), engine_(loop_, options_of(settings_), open_transfer_log(settings_)),
+      board_(board::create(board_slots)),
+      engine_(loop_, options_of(settings_, return_policy_of(settings_)), open_transfer_log(settings_)),
       sessions_(loop_, engine_, board_, manager_name, std::make_unique<listening_socket>(settings_.listen),
                 settings_.allow_users) {
     board_.counters().pid.store(static_cast<std::uint64_t>(::getpid()), std::memory_order_relaxed);
     // sendfile(2) has no MSG_NOSIGNAL; a log at its size limit is a failed write, not an end.
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
+}
+
+engine::return_policy manager::return_policy_of(const configuration& settings) {
+    return {settings.allow_users, [this](const engine::return_failure& failure) {
+                if (failure.why == engine::return_failure::reason::not_there)
+                    spdlog::debug("{}", describe(failure));
+                else
+                    warn(return_failed_, loop_.now(), "{}. httpd's user must be in allow_users",
+                         describe(failure));
+            }};
 }
 
 void manager::run() {
@@ -113,6 +124,7 @@ void manager::reload() {
         set_service_log_level(settings_.log.level);
         engine_.set_stall_timeout(settings_.limits.stall_timeout);
         engine_.set_max_transfers(settings_.limits.transfers);
+        engine_.set_return_policy(return_policy_of(settings_));
         sessions_.allow(settings_.allow_users);
         spdlog::info("configuration read again; up to {} descriptors; transfer log {}",
                      set_descriptor_limit(settings_.limits.descriptors),

@@ -29,6 +29,7 @@ class manager {
     void on_signal(int number);
     void drain(int number);
     void reload();
+    [[nodiscard]] engine::return_policy return_policy_of(const configuration& settings);
     [[nodiscard]] engine::clock::time_point next_deadline() const noexcept;
     [[nodiscard]] bool finished() const noexcept;
 
@@ -39,6 +40,7 @@ class manager {
     board board_;
     engine::engine engine_;
     worker_sessions sessions_;
+    log_throttle return_failed_;
     bool draining_ = false;
     engine::clock::time_point drain_deadline_ = engine::clock::time_point::max();
 };

@@ -9,6 +9,12 @@
 #include <variant>
 
 namespace dlhandoff::service {
+namespace {
+
+/// Idle connections closed when descriptors of an offer were lost, so that there is room for the next.
+constexpr std::size_t idle_closed_for_one = 16;
+
+} // namespace
 
 worker_session::worker_session(const session_surroundings& shared, file_descriptor socket, const ucred& peer,
                                std::uint32_t slot)
@@ -83,8 +89,10 @@ void worker_session::guard_keys() noexcept {
 bool worker_session::take_offer(offer offered) {
     manager_counters& counters = shared_.tickets.counters();
     const ticket named = offered.claim_ticket();
-    if (shared_.incoming.descriptors_lost)
+    if (shared_.incoming.descriptors_lost) {
+        shared_.engine.close_idle(idle_closed_for_one);
         return refuse(refusal::descriptors_lost, named.sequence);
+    }
     if (named.slot != slot_)
         return refuse(refusal::ticket, named.sequence);
 

@@ -1,5 +1,7 @@
 #include "dlmanagerd/worker_sessions.hpp"
 
+#include "dlmanagerd/service_log.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -15,6 +17,7 @@ using engine::clock;
 constexpr std::chrono::milliseconds pause_length{100};
 /// So that a flood of connections does not keep the downloads waiting.
 constexpr int accepted_at_once = 64;
+constexpr std::size_t idle_closed_at_once = 64;
 
 file_descriptor make_reserve() noexcept {
     return file_descriptor(::eventfd(0, EFD_CLOEXEC));
@@ -25,15 +28,16 @@ bool is_ordinary(refusal reason) noexcept {
     return reason == refusal::not_connected || reason == refusal::full || reason == refusal::stopping;
 }
 
-template <class... Values>
-void warn(log_throttle& throttle, clock::time_point now, spdlog::format_string_t<Values...> format,
-          Values&&... values) {
-    if (const auto left_out = throttle.admit(now)) {
-        const std::string text = fmt::format(format, std::forward<Values>(values)...);
-        if (*left_out == 0)
-            spdlog::warn("{}", text);
-        else
-            spdlog::warn("{} ({} times more since this was last logged)", text, *left_out);
+const char* advice_for(refusal reason) noexcept {
+    switch (reason) {
+    case refusal::descriptors_lost:
+        return ". Raise limits.descriptors";
+    case refusal::return_socket:
+        return ". Run dlmanagerd in the group of httpd's Group, and let httpd's DefaultRuntimeDir be "
+               "entered; or set "
+               "DLHandoffKeepAlive Off in httpd's configuration";
+    default:
+        return "";
     }
 }
 
@@ -83,6 +87,8 @@ void worker_sessions::on_events(std::uint32_t) {
                  "hand "
                  "over. At the limit of descriptors, raise limits.descriptors",
                  std::strerror(errno));
+            // Most of those that wait for nothing in particular find room by the next round.
+            surroundings_.engine.close_idle(idle_closed_at_once);
             turn_away_one();
             return;
         }
@@ -188,7 +194,7 @@ void worker_sessions::on_refusal(const worker_session& by, refusal reason) {
     else
         warn(bad_offer_, loop_.now(),
              "refused an offer from httpd process {}: {}; httpd serves the response itself{}", by.process(),
-             name(reason), reason == refusal::descriptors_lost ? ". Raise limits.descriptors" : "");
+             name(reason), advice_for(reason));
 }
 
 } // namespace dlhandoff::service

@@ -1,6 +1,7 @@
 #include "mod_dlhandoff/child.hpp"
 
 #include "mod_dlhandoff/child_end.hpp"
+#include "mod_dlhandoff/manager_trouble.hpp"
 #include "mod_dlhandoff/module.hpp"
 #include "mod_dlhandoff/tls_export.hpp"
 
@@ -22,7 +23,7 @@ child::child(const server_config& config) : config_(config) {
     if (config.manager_socket != nullptr)
         service_.emplace(config.manager_socket, config.claim_timeout);
     else
-        embedded_.emplace(config.transfer_log);
+        embedded_.emplace(config.transfer_log, report_return_trouble);
 }
 
 void child::init(apr_pool_t* pchild, server_rec* main_server) noexcept try {

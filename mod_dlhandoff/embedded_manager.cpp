@@ -24,6 +24,7 @@ std::shared_ptr<engine::engine_thread> embedded_manager::engine() {
         }
         engine::engine_options options;
         options.manager = "httpd-" + std::to_string(::getpid());
+        options.back.on_failure = on_failure_;
         engine_ = std::make_shared<engine::engine_thread>(std::move(options), std::move(log));
         running_.store(engine_.get(), std::memory_order_release);
     }

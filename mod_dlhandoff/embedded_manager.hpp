@@ -17,8 +17,12 @@ namespace dlhandoff::httpd {
 /// Any thread may call any function; belongs to one process, made after fork().
 class embedded_manager {
   public:
-    /// `transfer_log` is the parent's descriptor, borrowed, or -1.
-    explicit embedded_manager(int transfer_log) noexcept : transfer_log_(transfer_log) {}
+    using on_return_failure = void (*)(const engine::return_failure&);
+
+    /// `transfer_log` is the parent's descriptor, borrowed, or -1. `on_failure` is called on the engine's
+    /// thread.
+    embedded_manager(int transfer_log, on_return_failure on_failure) noexcept
+        : transfer_log_(transfer_log), on_failure_(on_failure) {}
 
     /// Offers a response. `descriptors` (client, then files) stay the caller's. Throws std::bad_alloc, and
     /// then owns nothing.
@@ -41,6 +45,7 @@ class embedded_manager {
     [[nodiscard]] std::shared_ptr<engine::engine_thread> engine();
 
     const int transfer_log_;
+    const on_return_failure on_failure_;
     std::mutex mutex_;
     std::shared_ptr<engine::engine_thread> engine_; ///< guarded by mutex_
     bool ended_ = false;                            ///< guarded by mutex_

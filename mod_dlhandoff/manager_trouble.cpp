@@ -5,6 +5,7 @@
 #include <apr_time.h>
 #include <atomic>
 #include <cerrno>
+#include <http_main.h>
 #include <string_view>
 
 namespace dlhandoff::httpd {
@@ -63,6 +64,10 @@ explanation explain(refusal why) noexcept {
     case refusal::descriptors_lost:
         return {"the manager has no descriptors left",
                 "it has some again; raise its limit of open files (LimitNOFILE)"};
+    case refusal::return_socket:
+        return {
+            "the manager may not connect to httpd's return socket",
+            "dlmanagerd runs in httpd's Group and may enter DefaultRuntimeDir, or DLHandoffKeepAlive is Off"};
     case refusal::version:
         return {"the manager speaks another version of the protocol",
                 "mod_dlhandoff and dlmanagerd are of the same release"};
@@ -73,15 +78,21 @@ explanation explain(refusal why) noexcept {
 
 constexpr apr_time_t pause = apr_time_from_sec(60);
 std::atomic<apr_time_t> last_report{-pause};
+std::atomic<apr_time_t> last_return_report{-pause};
+
+/// Whether it is time for another report; if so, this is its time.
+bool is_due(std::atomic<apr_time_t>& last_time) noexcept {
+    const apr_time_t now = apr_time_now();
+    apr_time_t last = last_time.load(std::memory_order_relaxed);
+    return now - last >= pause && last_time.compare_exchange_strong(last, now);
+}
 
 } // namespace
 
 void report_manager_trouble(request_rec* r, const handover& result, const server_config& config) noexcept {
     if (!result.declined || !is_managers_fault(*result.declined))
         return;
-    const apr_time_t now = apr_time_now();
-    apr_time_t last = last_report.load(std::memory_order_relaxed);
-    if (now - last < pause || !last_report.compare_exchange_strong(last, now))
+    if (!is_due(last_report))
         return;
     const auto* own = std::get_if<decline_reason>(&*result.declined);
     const explanation said = own != nullptr ? explain(*own, result.error, config.manager_socket == nullptr)
@@ -94,6 +105,14 @@ void report_manager_trouble(request_rec* r, const handover& result, const server
         config.manager_socket != nullptr ? "unix:" : "embedded",
         config.manager_socket != nullptr ? config.manager_socket : "", said.what,
         static_cast<int>(word.size()), word.data(), said.until);
+}
+
+void report_return_trouble(const engine::return_failure& failure) noexcept try {
+    if (failure.why == engine::return_failure::reason::not_there || !is_due(last_return_report))
+        return;
+    ap_log_error(APLOG_MARK, APLOG_WARNING, failure.error, ap_server_conf, "mod_dlhandoff: %s",
+                 describe(failure).c_str());
+} catch (...) { // std::bad_alloc: a log line less
 }
 
 } // namespace dlhandoff::httpd

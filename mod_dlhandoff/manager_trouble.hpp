@@ -1,5 +1,6 @@
 #pragma once
 
+#include "dlmanagerd/engine/connection_return.hpp"
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/handover.hpp"
 
@@ -11,5 +12,9 @@ namespace dlhandoff::httpd {
 /// most in each process, whatever the reasons. Says nothing of declines that are not the manager's fault. Any
 /// thread.
 void report_manager_trouble(request_rec* r, const handover& result, const server_config& config) noexcept;
+
+/// Says that the embedded manager could not give a connection back: on the engine's thread, as often as
+/// above.
+void report_return_trouble(const engine::return_failure& failure) noexcept;
 
 } // namespace dlhandoff::httpd

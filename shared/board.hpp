@@ -14,7 +14,7 @@
 namespace dlhandoff {
 
 /// Layout version: raised with every change of the structures in this file.
-inline constexpr std::uint32_t board_version = 1;
+inline constexpr std::uint32_t board_version = 2;
 
 /// What a manager counts; read by whoever wants to know, written by the manager alone.
 struct manager_counters {

@@ -36,6 +36,8 @@ std::string_view name(refusal reason) noexcept {
         return "stopping";
     case refusal::tls:
         return "tls";
+    case refusal::return_socket:
+        return "return-socket";
     }
     return "malformed";
 }

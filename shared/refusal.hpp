@@ -24,11 +24,12 @@ enum class refusal : std::uint16_t {
     file_changed,       ///< a file is not the one that httpd described, or too short for the plan
     full,               ///< no room for another transfer
     stopping,           ///< the manager is about to end
-    tls                 ///< a TLS version or cipher suite that the manager can't go on with
+    tls,                ///< a TLS version or cipher suite that the manager can't go on with
+    return_socket       ///< the manager may not connect to httpd's return socket
 };
 
 /// One past the last value: sizes tables that are indexed by refusal.
-inline constexpr std::size_t refusal_count = 17;
+inline constexpr std::size_t refusal_count = 18;
 
 /// The word used in logs, notes and counters, such as "not-tcp".
 [[nodiscard]] std::string_view name(refusal reason) noexcept;

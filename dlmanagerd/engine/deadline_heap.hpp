@@ -25,6 +25,8 @@ class deadline_heap {
   public:
     [[nodiscard]] bool empty() const noexcept { return elements_.empty(); }
     [[nodiscard]] T& earliest() const noexcept { return *elements_.front(); }
+    /// A copy, in no order: those in it may be moved and removed meanwhile.
+    [[nodiscard]] std::vector<T*> all() const { return elements_; }
 
     /// Puts the element in, or moves it if it is there already.
     void set(T& element, clock::time_point deadline) {

@@ -4,6 +4,7 @@
 #include "dlmanagerd/engine/tls_channel.hpp"
 #include "dlmanagerd/engine/transfer.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <unistd.h>
 
@@ -34,7 +35,7 @@ std::string make_id_prefix() {
 
 engine::engine(event_loop& loop, engine_options options, transfer_log log)
     : loop_(loop), options_(std::move(options)), log_(std::move(log)), read_ahead_(loop),
-      id_prefix_(make_id_prefix()) {}
+      idle_(loop, std::move(options_.back)), id_prefix_(make_id_prefix()) {}
 
 engine::~engine() {
     end_all(outcome::shutdown);
@@ -49,7 +50,7 @@ std::variant<engine::prepared, refusal> engine::prepare(offer offered,
                                                         std::vector<file_descriptor> descriptors) {
     if (!accepting_)
         return refusal::stopping;
-    if (const auto wrong = check_descriptors(offered, descriptors))
+    if (const auto wrong = check_offer(offered, descriptors))
         return *wrong;
     if (options_.max_transfers != 0 && transfers_ >= options_.max_transfers)
         return refusal::full;
@@ -100,18 +101,26 @@ void engine::run_turns() {
             done = done || clock::now() - loop_.now() > longest_round;
         }
     }
+    idle_.run_due();
     log_.flush();
 }
 
 clock::time_point engine::next_deadline() const noexcept {
     if (ready_first_ != nullptr)
         return {};
-    return deadlines_.empty() ? clock::time_point::max() : deadlines_.earliest().deadline;
+    const auto idle = idle_.next_deadline();
+    return deadlines_.empty() ? idle : std::min(idle, deadlines_.earliest().deadline);
+}
+
+void engine::stop_accepting() {
+    accepting_ = false;
+    idle_.stop();
 }
 
 void engine::end_all(outcome how) {
     while (all_ != nullptr)
         finish(*all_, how);
+    idle_.close_all();
     log_.flush();
 }
 
@@ -144,7 +153,7 @@ void engine::take_from_turn_queue(transfer& one) noexcept {
     (one.next_ready != nullptr ? one.next_ready->previous_ready : ready_last_) = one.previous_ready;
 }
 
-void engine::finish(transfer& one, outcome how) {
+void engine::finish(transfer& one, outcome how, connection_end end) {
     const prepared owner(&one);
     transfer_record record = one.record(how);
     const std::string id = id_prefix_ + std::to_string(one.number());
@@ -160,7 +169,9 @@ void engine::finish(transfer& one, outcome how) {
     --transfers_;
     // A client that only stopped reading keeps what the kernel queued for it unless the connection is reset;
     // a response that is all with the kernel is left to be delivered.
-    if (how == outcome::stalled || (how != outcome::client_closed && !one.all_sent()))
+    if (end == connection_end::keep_alive)
+        idle_.take(one.release_client(), one.way_back(), one);
+    else if (how == outcome::stalled || (how != outcome::client_closed && !one.all_sent()))
         one.reset_on_close();
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "dlmanagerd/engine/connection_return.hpp"
 #include "dlmanagerd/engine/deadline_heap.hpp"
 #include "dlmanagerd/engine/event_loop.hpp"
 #include "dlmanagerd/engine/file_table.hpp"
+#include "dlmanagerd/engine/idle_connections.hpp"
 #include "dlmanagerd/engine/read_ahead.hpp"
 #include "dlmanagerd/engine/transfer_log.hpp"
 #include "shared/offer.hpp"
@@ -24,10 +26,12 @@ struct engine_options {
     std::string manager = "m1";                      ///< its name in the transfer log
     std::chrono::milliseconds stall_timeout{60'000}; ///< a client that takes nothing for so long is dropped
     std::uint32_t max_transfers = 0;                 ///< sent at the same time; 0: as descriptors allow
+    return_policy back;                              ///< where connections that go on may go
 };
 
-/// Sends downloads: takes offers over, sends each response over its client's socket without ever waiting, and
-/// writes the transfer log. Knows nothing of httpd or of processes.
+/// Sends downloads: takes offers over, sends each response over its client's socket without ever waiting,
+/// gives connections that go on back to httpd with their next request, and writes the transfer log. Knows
+/// nothing of httpd or of processes.
 ///
 /// One thread, the loop's. A claim takes two steps, because the answer to the worker must come before the
 /// first byte to the client: prepare() checks and takes ownership without a visible effect; begin() starts to
@@ -49,7 +53,7 @@ class engine {
     [[nodiscard]] std::variant<prepared, refusal> prepare(offer offered,
                                                           std::vector<file_descriptor> descriptors);
 
-    /// Takes over an offer whose descriptors have passed check_descriptors(); null if the kernel can't watch
+    /// Takes over an offer that has passed check_offer(); null if the kernel can't watch
     /// the client.
     [[nodiscard]] prepared adopt(offer offered, std::vector<file_descriptor> descriptors);
 
@@ -66,22 +70,31 @@ class engine {
     /// Transfers under way, those that linger included.
     [[nodiscard]] std::size_t active() const noexcept { return transfers_; }
 
-    /// From now on prepare() refuses with `stopping`; what is under way goes on.
-    void stop_accepting() noexcept { accepting_ = false; }
+    /// Connections that wait for their clients' next requests.
+    [[nodiscard]] std::size_t idle() const noexcept { return idle_.size(); }
+    /// Closes up to `count` of them, those with the least time left: when descriptors run out.
+    void close_idle(std::size_t count) noexcept { idle_.close_some(count); }
 
-    /// Ends every transfer at once: the clients see their connections reset, the log says `how`.
+    /// From now on prepare() refuses with `stopping`, and no connection waits for a next request; transfers
+    /// that are under way go on.
+    void stop_accepting();
+
+    /// Ends every transfer at once: the clients see their connections reset, the log says `how`. Idle
+    /// connections are closed.
     void end_all(outcome how);
 
     void set_stall_timeout(std::chrono::milliseconds timeout) noexcept { options_.stall_timeout = timeout; }
     void set_max_transfers(std::uint32_t most) noexcept { options_.max_transfers = most; }
     void set_log(transfer_log log);
+    void set_return_policy(return_policy back) { idle_.set_policy(std::move(back)); }
 
   private:
     friend class transfer;
     // For transfers: see transfer.hpp.
     [[nodiscard]] tls_workplace& tls_place();
     void make_ready(transfer& one) noexcept;
-    void finish(transfer& one, outcome how);
+    enum class connection_end : std::uint8_t { close, keep_alive };
+    void finish(transfer& one, outcome how, connection_end end = connection_end::close);
     void take_from_turn_queue(transfer& one) noexcept;
 
     event_loop& loop_;
@@ -89,6 +102,7 @@ class engine {
     transfer_log log_;
     file_table files_;
     read_ahead read_ahead_;
+    idle_connections idle_;
     std::unique_ptr<tls_workplace> tls_place_; ///< made for the first TLS connection
     deadline_heap<transfer> deadlines_;
     transfer* ready_first_ = nullptr; ///< the turn queue: those that can send now

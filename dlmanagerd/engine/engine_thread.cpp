@@ -43,6 +43,8 @@ struct engine_thread::state {
             if (auto ready = sender.adopt(std::move(one.offered), std::move(one.descriptors)))
                 sender.begin(std::move(ready));
         begun.clear();
+        if (draining.load(std::memory_order_acquire))
+            sender.stop_accepting();
         if (cutting.load(std::memory_order_acquire))
             sender.end_all(outcome::shutdown);
     }
@@ -61,6 +63,7 @@ struct engine_thread::state {
     engine sender;
     wake_up wake;
     std::vector<taken> begun; ///< the thread's own
+    std::atomic<bool> draining{false};
     std::atomic<bool> cutting{false};
     std::atomic<bool> ending{false};
     std::mutex mutex;
@@ -84,7 +87,7 @@ engine_thread::~engine_thread() {
 }
 
 std::optional<refusal> engine_thread::take(offer offered, std::vector<file_descriptor> descriptors) {
-    if (const auto wrong = check_descriptors(offered, descriptors))
+    if (const auto wrong = check_offer(offered, descriptors))
         return wrong;
     {
         const std::lock_guard lock(state_->mutex);
@@ -99,6 +102,8 @@ std::optional<refusal> engine_thread::take(offer offered, std::vector<file_descr
 void engine_thread::drain() {
     std::unique_lock lock(state_->mutex);
     state_->accepting = false;
+    state_->draining.store(true, std::memory_order_release);
+    state_->wake.notify();
     state_->idle.wait(lock, [this] { return state_->active == 0 && state_->inbox.empty(); });
 }
 

@@ -22,6 +22,18 @@ bool event_loop::add(int number, std::uint32_t events, event_handler& handler) n
 
 void event_loop::remove(int number, event_handler& handler) noexcept {
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, number, nullptr);
+    drop_fetched(handler);
+}
+
+bool event_loop::pass_on(int number, std::uint32_t events, event_handler& from, event_handler& to) noexcept {
+    drop_fetched(from);
+    epoll_event event{};
+    event.events = events;
+    event.data.ptr = &to;
+    return ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, number, &event) == 0;
+}
+
+void event_loop::drop_fetched(const event_handler& handler) noexcept {
     for (int i = next_; i < fetched_count_; ++i)
         if (auto& event = fetched_[static_cast<std::size_t>(i)]; event.data.ptr == &handler)
             event.data.ptr = nullptr;

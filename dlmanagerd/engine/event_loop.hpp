@@ -39,6 +39,11 @@ class event_loop {
     /// close(): a descriptor that another process holds too would go on reporting.
     void remove(int number, event_handler& handler) noexcept;
 
+    /// From now on `to` hears of the number that `from` has heard of until now. False, with errno set, as
+    /// above.
+    [[nodiscard]] bool pass_on(int number, std::uint32_t events, event_handler& from,
+                               event_handler& to) noexcept;
+
     /// Waits for events until `deadline` at the latest (not at all if it has passed), and calls their
     /// handlers.
     void run_once(clock::time_point deadline);
@@ -47,6 +52,8 @@ class event_loop {
     [[nodiscard]] clock::time_point now() const noexcept { return now_; }
 
   private:
+    void drop_fetched(const event_handler& handler) noexcept;
+
     file_descriptor epoll_;
     std::array<epoll_event, 256> fetched_{};
     int fetched_count_ = 0;

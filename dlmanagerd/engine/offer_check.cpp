@@ -1,5 +1,6 @@
 #include "dlmanagerd/engine/offer_check.hpp"
 
+#include "dlmanagerd/engine/connection_return.hpp"
 #include "dlmanagerd/engine/tcp_progress.hpp"
 #include "dlmanagerd/engine/tls_suite.hpp"
 
@@ -25,8 +26,8 @@ std::optional<refusal> check_file(const file_identity& expected, int file) noexc
 
 } // namespace
 
-std::optional<refusal> check_descriptors(const offer& offered,
-                                         std::span<const file_descriptor> descriptors) noexcept {
+std::optional<refusal> check_offer(const offer& offered,
+                                   std::span<const file_descriptor> descriptors) noexcept {
     if (const auto* session = offered.tls();
         session != nullptr && find_tls_suite(session->version, session->suite) == nullptr)
         return refusal::tls;
@@ -42,6 +43,9 @@ std::optional<refusal> check_descriptors(const offer& offered,
     for (std::size_t i = 0; i < files.size(); ++i)
         if (const auto wrong = check_file(files[i], descriptors[i + 1].get()))
             return wrong;
+    // Its head has promised keep-alive: better httpd keeps the promise than nobody.
+    if (const auto back = offered.back().path; !back.empty() && !can_return(std::string(back).c_str()))
+        return refusal::return_socket;
     return std::nullopt;
 }
 

@@ -8,10 +8,11 @@
 
 namespace dlhandoff::engine {
 
-/// Whether the descriptors that came with an offer are what it says: a connected TCP socket, then its regular
-/// files in order, readable, each the very file that httpd described and long enough for the plan. Looks
-/// only; any thread.
-[[nodiscard]] std::optional<refusal> check_descriptors(const offer& offered,
-                                                       std::span<const file_descriptor> descriptors) noexcept;
+/// Whether this process can do what an offer asks: its TLS suite is known and its return socket can be
+/// connected to, and the descriptors that came with it are what it says: a connected TCP socket, then its
+/// regular files in order, readable, each the very file that httpd described and long enough for the plan.
+/// Looks only; any thread.
+[[nodiscard]] std::optional<refusal> check_offer(const offer& offered,
+                                                 std::span<const file_descriptor> descriptors) noexcept;
 
 } // namespace dlhandoff::engine

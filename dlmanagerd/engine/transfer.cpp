@@ -1,5 +1,6 @@
 #include "dlmanagerd/engine/transfer.hpp"
 
+#include "dlmanagerd/engine/client_input.hpp"
 #include "dlmanagerd/engine/engine.hpp"
 #include "dlmanagerd/engine/write_error.hpp"
 
@@ -15,8 +16,8 @@
 namespace dlhandoff::engine {
 namespace {
 
-constexpr std::uint32_t first_drain_pause_ms = 10;
-constexpr std::uint32_t longest_drain_pause_ms = 1000;
+constexpr std::uint32_t first_ask_pause_ms = 10;
+constexpr std::uint32_t longest_ask_pause_ms = 1000;
 
 } // namespace
 
@@ -28,7 +29,8 @@ transfer::transfer(engine& owner, offer offered, file_descriptor client, std::ve
 transfer::~transfer() {
     if (reading_ != nullptr)
         read_ahead::abandon(*reading_);
-    engine_.loop_.remove(client_.get(), *this);
+    if (client_)
+        engine_.loop_.remove(client_.get(), *this);
 }
 
 bool transfer::watch() noexcept {
@@ -81,6 +83,8 @@ void transfer::turn() {
         return send_turn();
     case state::reading:
         return;
+    case state::delivering:
+        return deliver_turn();
     case state::draining:
         return drain_turn();
     }
@@ -96,7 +100,7 @@ void transfer::send_turn() {
     }
     switch (last) {
     case step::sent:
-        return start_draining();
+        return way_back().path.empty() ? start_draining() : start_delivering();
     case step::would_block:
         blocked_ = true;
         blocked_at_ = engine_.loop_.now();
@@ -212,6 +216,8 @@ std::uint64_t transfer::delivered() const noexcept {
 void transfer::on_deadline() {
     if (state_ == state::draining)
         return drain_turn();
+    if (state_ == state::delivering)
+        return deliver_turn();
     // A slow client may let its window fill for long without our noticing: what counts is what it
     // acknowledges.
     note_progress();
@@ -225,9 +231,37 @@ void transfer::on_deadline() {
     engine_.deadlines_.set(*this, due);
 }
 
+void transfer::start_delivering() {
+    state_ = state::delivering;
+    ask_pause_ms_ = first_ask_pause_ms;
+    progressed_ = engine_.loop_.now();
+    deliver_turn();
+}
+
+/// The response is all with the kernel, and the connection goes on after it. A request that came early goes
+/// back to httpd at once: its answer queues up behind this response.
+void transfer::deliver_turn() {
+    using end = engine::connection_end;
+    switch (std::exchange(input_, false) ? peek_input(client_.get()) : client_input::none) {
+    case client_input::bytes:
+        return engine_.finish(*this, outcome::complete, end::keep_alive);
+    case client_input::ended:
+        return start_draining();
+    case client_input::failed:
+        note_progress();
+        return engine_.finish(*this, last_acked_ == written() ? outcome::complete : outcome::client_closed);
+    case client_input::none:
+        break;
+    }
+    note_progress();
+    if (last_acked_ == written())
+        return engine_.finish(*this, outcome::complete, end::keep_alive);
+    wait_for_acknowledgement();
+}
+
 void transfer::start_draining() {
     state_ = state::draining;
-    drain_pause_ms_ = first_drain_pause_ms;
+    ask_pause_ms_ = first_ask_pause_ms;
     progressed_ = engine_.loop_.now();
     ::shutdown(client_.get(), SHUT_WR);
     drain_turn();
@@ -236,32 +270,30 @@ void transfer::start_draining() {
 /// Closing a socket with unread input resets it, and the reset may overtake the end of the response (RFC
 /// 9112, 9.6): so whatever the client sends is read away until it closes too.
 void transfer::drain_turn() {
-    bool closed = false;
-    for (int tries = 0; tries < 16 && !closed; ++tries) {
-        // MSG_TRUNC: the bytes are dropped without being copied (tcp(7)).
-        const ssize_t got = ::recv(client_.get(), nullptr, 1U << 20, MSG_TRUNC | MSG_DONTWAIT);
-        if (got == 0)
-            closed = true;
-        else if (got < 0 && errno == EAGAIN)
-            break;
-        else if (got < 0 && errno != EINTR) {
-            note_progress();
-            return engine_.finish(*this,
-                                  last_acked_ == written() ? outcome::complete : outcome::client_closed);
-        }
-    }
+    const client_input last = drop_input(client_.get());
     note_progress();
+    const bool has_all = last_acked_ == written();
+    if (last == client_input::failed)
+        return engine_.finish(*this, has_all ? outcome::complete : outcome::client_closed);
+    if (!has_all)
+        return wait_for_acknowledgement();
+    if (last == client_input::ended || engine_.loop_.now() >= progressed_ + linger)
+        return engine_.finish(*this, outcome::complete);
+    engine_.deadlines_.set(*this, progressed_ + linger);
+}
+
+/// The kernel doesn't say when the last byte is acknowledged: ask, less and less often.
+void transfer::wait_for_acknowledgement() {
     const auto now = engine_.loop_.now();
-    if (last_acked_ == written()) {
-        if (closed || now >= progressed_ + linger)
-            return engine_.finish(*this, outcome::complete);
-        return engine_.deadlines_.set(*this, progressed_ + linger);
-    }
     if (now >= progressed_ + engine_.options_.stall_timeout)
         return engine_.finish(*this, outcome::stalled);
-    // The kernel doesn't say when the last byte is acknowledged: ask, less and less often.
-    engine_.deadlines_.set(*this, now + std::chrono::milliseconds(drain_pause_ms_));
-    drain_pause_ms_ = std::min(2 * drain_pause_ms_, longest_drain_pause_ms);
+    engine_.deadlines_.set(*this, now + std::chrono::milliseconds(ask_pause_ms_));
+    ask_pause_ms_ = std::min(2 * ask_pause_ms_, longest_ask_pause_ms);
+}
+
+file_descriptor transfer::release_client() noexcept {
+    set_low_water(0); // the system's own again (tcp(7))
+    return std::move(client_);
 }
 
 void transfer::reset_on_close() noexcept {

@@ -23,7 +23,9 @@ class engine;
 /// One response on its way to one client: the offer as it came, a position in the response, and descriptors.
 ///
 ///     sending ──last byte written──> draining ──client has all and has closed, or lingered──> finished
-///       └─cold file──> reading ──read ahead──┘ (back to sending)
+///      │ │           (keep-alive) └> delivering ──client has all, or its next request is here──> finished
+///      │ └─cold file──> reading ──read ahead──┐
+///      └──────────────────────────────────────┘
 ///
 /// Belongs to one engine and its thread. Every path ends in engine::finish(), which destroys it: callers must
 /// not touch a transfer after turn() or on_deadline().
@@ -64,6 +66,10 @@ class transfer final : public event_handler, public deadline_hook {
     }
     /// Makes close() reset the connection: for responses that end short, so that none passes for whole.
     void reset_on_close() noexcept;
+    /// Gives the connection up, as it came but for what was sent on it; the loop still watches it.
+    [[nodiscard]] file_descriptor release_client() noexcept;
+    /// Where it goes with its client's next request.
+    [[nodiscard]] return_terms way_back() const noexcept { return offer_.back(); }
     /// What the log says of it now; `id` and `manager` are the engine's to add.
     [[nodiscard]] transfer_record record(outcome how) const;
     [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
@@ -75,7 +81,7 @@ class transfer final : public event_handler, public deadline_hook {
     bool in_turn_queue = false;
 
   private:
-    enum class state : std::uint8_t { sending, reading, draining };
+    enum class state : std::uint8_t { sending, reading, delivering, draining };
     enum class step : std::uint8_t { sent, would_block, must_read, client_gone, file_changed, failed };
 
     void send_turn();
@@ -97,8 +103,11 @@ class transfer final : public event_handler, public deadline_hook {
     [[nodiscard]] std::uint64_t delivered() const noexcept;
     void set_low_water(int bytes) noexcept;
     void adapt_low_water() noexcept;
+    void start_delivering();
+    void deliver_turn();
     void start_draining();
     void drain_turn();
+    void wait_for_acknowledgement();
     void note_progress() noexcept;
 
     engine& engine_;
@@ -116,13 +125,13 @@ class transfer final : public event_handler, public deadline_hook {
     read_ahead::request* reading_ = nullptr;
     file_descriptor client_;
     std::unique_ptr<tls_channel> tls_; ///< null for plain TCP
-    std::uint32_t drain_pause_ms_ = 0;
+    std::uint32_t ask_pause_ms_ = 0;
     int low_water_ = 0;
     std::uint32_t warm_piece_ = 0;
     state state_ = state::sending;
     bool blocked_ = false;  ///< the socket was full at the last turn
     bool closing_ = false;  ///< TLS: close_notify is due or sent
-    bool input_ = false;    ///< TLS: the client has sent something
+    bool input_ = false;    ///< the client has sent something that was not looked at
     std::uint8_t room_ = 4; ///< TLS: records that the socket is likely to take at once
 };
 

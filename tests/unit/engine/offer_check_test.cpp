@@ -22,9 +22,7 @@ file_descriptor open(const std::string& path, int flags) {
 }
 
 struct offer_check_test : testing::Test {
-    [[nodiscard]] std::optional<refusal> check() const {
-        return engine::check_descriptors(offered, descriptors);
-    }
+    [[nodiscard]] std::optional<refusal> check() const { return engine::check_offer(offered, descriptors); }
     [[nodiscard]] std::optional<refusal> check_with_client(file_descriptor client) {
         descriptors[0] = std::move(client);
         return check();
@@ -158,9 +156,9 @@ TEST_F(offer_check_test, the_order_of_several_files_matters) {
     const auto made = offer::make({}, identities, pieces, {});
     ASSERT_TRUE(std::holds_alternative<offer>(made));
     descriptors.push_back(other.open());
-    EXPECT_EQ(engine::check_descriptors(std::get<offer>(made), descriptors), std::nullopt);
+    EXPECT_EQ(engine::check_offer(std::get<offer>(made), descriptors), std::nullopt);
     std::swap(descriptors[1], descriptors[2]);
-    EXPECT_EQ(engine::check_descriptors(std::get<offer>(made), descriptors), refusal::file_changed);
+    EXPECT_EQ(engine::check_offer(std::get<offer>(made), descriptors), refusal::file_changed);
 }
 
 } // namespace

@@ -17,7 +17,7 @@ TEST(refusal, every_reason_has_a_word_of_its_own) {
         EXPECT_EQ(word.find_first_not_of("abcdefghijklmnopqrstuvwxyz-"), std::string::npos) << word;
         EXPECT_TRUE(words.insert(word).second) << word;
     }
-    EXPECT_EQ(static_cast<std::size_t>(refusal::tls) + 1, refusal_count);
+    EXPECT_EQ(static_cast<std::size_t>(refusal::return_socket) + 1, refusal_count);
 }
 
 TEST(refusal, an_unknown_number_is_malformed) {
