@@ -127,8 +127,8 @@ void private_httpd::write_configuration() const {
         const account children = httpd_account();
         out << "User " << children.user_name << "\nGroup " << children.group_name << '\n';
     }
-    out << load_modules({"mpm_" + options_.mpm, "unixd", "log_config", "authn_core", "authz_core", "mime",
-                         "dir", "alias", "env", "setenvif", "headers", "reqtimeout"})
+    out << load_modules({"mpm_" + options_.mpm, "unixd", "log_config", "authn_core", "authz_core",
+                         "authz_host", "mime", "dir", "alias", "env", "setenvif", "headers", "reqtimeout"})
         << load_modules(options_.modules) << "LoadModule dlhandoff_module \"" MOD_DLHANDOFF "\"\n"
         << mpm_limits(options_)
         << "TypesConfig /dev/null\nAddType text/html .html\nAddType text/plain .txt\n"
