@@ -388,7 +388,7 @@ TEST(keep_alive_behind_a_proxy, connections_of_the_proxy_protocol_end) {
     here.add_document("file", size);
     // Not at once: the harness asks without a PROXY header whether httpd is up.
     here.httpd().reconfigure("DLHandoff On\nRemoteIPProxyProtocol On\n");
-    here.httpd().graceful_restart();
+    here.httpd().graceful_restart_when_idle();
     for (const bool says_the_truth : {false, true}) {
         SCOPED_TRACE(says_the_truth);
         const std::string probe = new_probe();
@@ -421,7 +421,8 @@ TEST_P(keep_alive, works_with_a_bucket_of_listeners_for_each_core) {
     // What httpd makes for the other buckets from the placeholder's address (127.68.76.72) is gone.
     EXPECT_TRUE(
         eventually([] { return read_file("/proc/net/tcp").find(": 484C447F:") == std::string::npos; }));
-    here.httpd().graceful_restart();
+    // When an old child goes, so does its socket, and whatever the kernel has put into that one's queue.
+    here.httpd().graceful_restart_when_idle();
     EXPECT_EQ(here.client().get("/file").status, 200);
 }
 

@@ -3,6 +3,7 @@
 #include "shared/file_descriptor.hpp"
 #include "tests/integration/raw_client.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <atomic>
 #include <csignal>
@@ -174,6 +175,19 @@ void private_httpd::graceful_restart() {
     signal(SIGUSR1);
     if (!eventually([&] { return occurrences(error_log(), up_message) > before; }, 20s))
         throw std::runtime_error("httpd did not come up again after SIGUSR1: " + error_log());
+}
+
+void private_httpd::graceful_restart_when_idle() {
+    const std::vector<pid_t> old = children();
+    graceful_restart();
+    const bool gone = eventually(
+        [&] {
+            const std::vector<pid_t> now = children();
+            return std::find_first_of(now.begin(), now.end(), old.begin(), old.end()) == now.end();
+        },
+        20s);
+    if (!gone)
+        throw std::runtime_error("a child of the old generation did not end: " + error_log());
 }
 
 void private_httpd::signal(int number) const {

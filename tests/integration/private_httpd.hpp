@@ -45,8 +45,12 @@ class private_httpd {
 
     /// Starts it and waits until it answers. Throws std::runtime_error with its log if it doesn't.
     void start();
-    /// SIGUSR1; returns when the new generation's parent is ready.
+    /// SIGUSR1; returns when the new generation's parent is ready. Children of the old one may still take
+    /// connections.
     void graceful_restart();
+    /// The same; returns when all children are of the new generation: there must be no download that an old
+    /// one waits for.
+    void graceful_restart_when_idle();
     /// SIGWINCH: downloads end first.
     void graceful_stop() const { signal(SIGWINCH); }
     /// SIGTERM.

@@ -71,7 +71,8 @@ std::span<const std::byte> bytes_of(std::string_view text) noexcept {
     return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-offer make_offer(std::string_view head, const sample_file& file, std::vector<plan_piece> pieces) {
+offer make_offer(std::string_view head, const sample_file& file, std::vector<plan_piece> pieces,
+                 const return_terms& back) {
     if (pieces.empty()) {
         if (!head.empty())
             pieces.push_back({plan_piece::source::memory, 0, 0, head.size()});
@@ -82,7 +83,7 @@ offer make_offer(std::string_view head, const sample_file& file, std::vector<pla
     facts.client = facts.client_key = "127.0.0.1";
     facts.method = "GET";
     facts.uri = "/sample";
-    auto made = offer::make(facts, {&identity, 1}, pieces, bytes_of(head));
+    auto made = offer::make(facts, {&identity, 1}, pieces, bytes_of(head), nullptr, back);
     if (std::holds_alternative<refusal>(made))
         throw std::runtime_error("offer: " + std::string(name(std::get<refusal>(made))));
     return std::get<offer>(std::move(made));

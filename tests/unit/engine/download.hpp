@@ -42,7 +42,7 @@ class sample_file {
 
 /// An offer of head and pieces of one file.
 [[nodiscard]] offer make_offer(std::string_view head, const sample_file& file,
-                               std::vector<plan_piece> pieces = {});
+                               std::vector<plan_piece> pieces = {}, const return_terms& back = {});
 
 /// A transfer log in memory that can be read while it grows.
 class readable_log {
