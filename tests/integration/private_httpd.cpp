@@ -26,18 +26,6 @@ std::string own_address() {
            std::to_string(pid & 0xff);
 }
 
-std::uint16_t free_port(const std::string& address) {
-    const file_descriptor probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in local{};
-    local.sin_family = AF_INET;
-    socklen_t size = sizeof local;
-    if (!probe || ::inet_pton(AF_INET, address.c_str(), &local.sin_addr) != 1 ||
-        ::bind(probe.get(), reinterpret_cast<const sockaddr*>(&local), sizeof local) < 0 ||
-        ::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&local), &size) < 0)
-        throw_errno("bind(a free port)");
-    return ntohs(local.sin_port);
-}
-
 std::string mpm_limits(const httpd_options& options) {
     std::ostringstream out;
     if (options.mpm == "prefork") {
@@ -64,6 +52,22 @@ std::size_t occurrences(std::string_view text, std::string_view wanted) {
 constexpr std::string_view up_message = "resuming normal operations";
 
 } // namespace
+
+std::uint16_t free_port(const std::string& address) {
+    const bool is6 = address.find(':') != std::string::npos;
+    const file_descriptor probe(::socket(is6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in6 local6{};
+    local6.sin6_family = AF_INET6;
+    sockaddr_in local4{};
+    local4.sin_family = AF_INET;
+    void* const host = is6 ? static_cast<void*>(&local6.sin6_addr) : &local4.sin_addr;
+    auto* const local = is6 ? reinterpret_cast<sockaddr*>(&local6) : reinterpret_cast<sockaddr*>(&local4);
+    socklen_t size = is6 ? sizeof local6 : sizeof local4;
+    if (!probe || ::inet_pton(local->sa_family, address.c_str(), host) != 1 ||
+        ::bind(probe.get(), local, size) < 0 || ::getsockname(probe.get(), local, &size) < 0)
+        throw_errno("bind(a free port)");
+    return ntohs(is6 ? local6.sin6_port : local4.sin_port);
+}
 
 std::string load_modules(const std::vector<std::string>& names) {
     std::ostringstream out;
@@ -170,16 +174,14 @@ void private_httpd::start() {
                                  error_log());
 }
 
-void private_httpd::graceful_restart() {
+void private_httpd::signal_and_wait_until_up(int number) {
     const std::size_t before = occurrences(error_log(), up_message);
-    signal(SIGUSR1);
+    signal(number);
     if (!eventually([&] { return occurrences(error_log(), up_message) > before; }, 20s))
-        throw std::runtime_error("httpd did not come up again after SIGUSR1: " + error_log());
+        throw std::runtime_error("httpd did not come up again: " + error_log());
 }
 
-void private_httpd::graceful_restart_when_idle() {
-    const std::vector<pid_t> old = children();
-    graceful_restart();
+void private_httpd::wait_until_gone(const std::vector<pid_t>& old) const {
     const bool gone = eventually(
         [&] {
             const std::vector<pid_t> now = children();
@@ -188,6 +190,22 @@ void private_httpd::graceful_restart_when_idle() {
         20s);
     if (!gone)
         throw std::runtime_error("a child of the old generation did not end: " + error_log());
+}
+
+void private_httpd::graceful_restart() {
+    signal_and_wait_until_up(SIGUSR1);
+}
+
+void private_httpd::graceful_restart_when_idle() {
+    const std::vector<pid_t> old = children();
+    graceful_restart();
+    wait_until_gone(old);
+}
+
+void private_httpd::restart() {
+    const std::vector<pid_t> old = children();
+    signal_and_wait_until_up(SIGHUP);
+    wait_until_gone(old);
 }
 
 void private_httpd::signal(int number) const {

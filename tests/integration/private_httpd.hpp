@@ -51,6 +51,8 @@ class private_httpd {
     /// The same; returns when all children are of the new generation: there must be no download that an old
     /// one waits for.
     void graceful_restart_when_idle();
+    /// SIGHUP; returns when all children are of the new generation.
+    void restart();
     /// SIGWINCH: downloads end first.
     void graceful_stop() const { signal(SIGWINCH); }
     /// SIGTERM.
@@ -80,6 +82,8 @@ class private_httpd {
 
   private:
     void write_configuration() const;
+    void signal_and_wait_until_up(int number);
+    void wait_until_gone(const std::vector<pid_t>& old) const;
 
     const temporary_directory& directory_;
     httpd_options options_;
@@ -87,6 +91,9 @@ class private_httpd {
     std::uint16_t port_;
     std::unique_ptr<child_process> program_;
 };
+
+/// A port of a loopback address (IPv4 or IPv6) that nobody uses.
+[[nodiscard]] std::uint16_t free_port(const std::string& address);
 
 /// LoadModule lines for modules that are not built in.
 [[nodiscard]] std::string load_modules(const std::vector<std::string>& names);

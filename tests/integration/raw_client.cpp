@@ -14,16 +14,23 @@
 namespace dlhandoff::test {
 
 raw_client::raw_client(const std::string& address, std::uint16_t port, int receive_buffer)
-    : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in server{};
-    server.sin_family = AF_INET;
-    server.sin_port = htons(port);
-    if (!socket_ || ::inet_pton(AF_INET, address.c_str(), &server.sin_addr) != 1)
+    : socket_(::socket(address.find(':') == std::string::npos ? AF_INET : AF_INET6,
+                       SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in server4{};
+    server4.sin_family = AF_INET;
+    server4.sin_port = htons(port);
+    sockaddr_in6 server6{};
+    server6.sin6_family = AF_INET6;
+    server6.sin6_port = htons(port);
+    const bool is4 = ::inet_pton(AF_INET, address.c_str(), &server4.sin_addr) == 1;
+    if (!socket_ || (!is4 && ::inet_pton(AF_INET6, address.c_str(), &server6.sin6_addr) != 1))
         throw_errno("socket");
     if (receive_buffer != 0 &&
         ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer) < 0)
         throw_errno("setsockopt(SO_RCVBUF)");
-    if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&server), sizeof server) < 0)
+    const auto* const server =
+        is4 ? reinterpret_cast<const sockaddr*>(&server4) : reinterpret_cast<const sockaddr*>(&server6);
+    if (::connect(socket_.get(), server, is4 ? sizeof server4 : sizeof server6) < 0)
         throw_errno("connect");
 }
 
