@@ -245,7 +245,9 @@ TEST_P(keep_alive, with_http_1_0_is_kept_too_if_asked_for) {
 }
 
 TEST_P(keep_alive, leaks_no_descriptor) {
-    site here({.how = GetParam(), .httpd = {.processes = 1, .configuration = "KeepAliveTimeout 200ms\n"}});
+    constexpr int threads = 2;
+    site here({.how = GetParam(),
+               .httpd = {.processes = 1, .threads = threads, .configuration = "KeepAliveTimeout 200ms\n"}});
     here.add_document("file", size);
     const auto go_round = [&] {
         for (int i = 0; i < 10; ++i) {
@@ -270,7 +272,9 @@ TEST_P(keep_alive, leaks_no_descriptor) {
     }));
     go_round();
     go_round();
-    EXPECT_TRUE(eventually([&] { return count() <= before; })) << before << " before, now " << count();
+    // A thread that had met no other at the manager may have made a connection of its own to it meanwhile.
+    const std::size_t most = before + 2 * threads;
+    EXPECT_TRUE(eventually([&] { return count() <= most; })) << before << " before, now " << count();
 }
 
 TEST(keep_alive_directive, turns_it_off_for_a_server_or_a_virtual_host) {

@@ -59,9 +59,9 @@ TEST_P(manager_faults, absence_costs_nothing_alone) {
 TEST_P(manager_faults, hanging_costs_the_claim_timeout_once_alone) {
     site here(one_worker(GetParam()));
     here.add_document("file", size);
-    auto client = here.client();
-    here.expect_handed_off(client.get("/file"), "file");
+    here.expect_handed_off(here.client().get("/file"), "file");
     here.manager().hang();
+    auto client = here.client(); // a connection that the manager has would hang with it
     const auto first = client.get("/file");
     here.expect_served(first, "file", "manager-timeout");
     EXPECT_GE(first.duration, 250ms);
