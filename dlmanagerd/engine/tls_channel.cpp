@@ -1,5 +1,7 @@
 #include "dlmanagerd/engine/tls_channel.hpp"
 
+#include "dlmanagerd/engine/secret_memory.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -32,6 +34,14 @@ tls_channel::tls_channel(const tls_session& session)
     : write_(suite_of(session), session.write_secret, session.write_sequence),
       read_(suite_of(session), session.read_secret, session.read_sequence),
       record_limit_(write_.suite().record_limit) {}
+
+void* tls_channel::operator new(std::size_t size) {
+    return secret_memory().allocate(size);
+}
+
+void tls_channel::operator delete(void* channel, std::size_t size) noexcept {
+    secret_memory().deallocate(channel, size);
+}
 
 bool tls_channel::batch::add_record(content_type type, std::size_t plaintext_size) {
     tls_channel& channel = channel_;

@@ -39,6 +39,10 @@ class tls_channel {
     /// Throws std::runtime_error if the suite is unknown or libcrypto fails.
     explicit tls_channel(const tls_session& session);
 
+    /// In secret_memory().
+    static void* operator new(std::size_t size);
+    static void operator delete(void* channel, std::size_t size) noexcept;
+
     /// A batch in the making: sealed records of the data that follows `position`.
     class batch {
       public:
