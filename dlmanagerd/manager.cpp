@@ -56,6 +56,13 @@ engine::return_policy manager::return_policy_of(const configuration& settings) {
             }};
 }
 
+std::uint64_t manager::apply_descriptor_limit() {
+    const std::uint64_t limit = set_descriptor_limit(settings_.limits.descriptors);
+    // Downloads come first.
+    engine_.set_max_idle(limit / 2);
+    return limit;
+}
+
 void manager::run() {
     if (::geteuid() == 0)
         spdlog::warn(
@@ -63,8 +70,7 @@ void manager::run() {
             "Better start it as a user of its own, in a group of httpd's user (the systemd unit does; "
             "else: runuser -u USER -g GROUP -- dlmanagerd ...)");
     spdlog::info("listening at {}; up to {} descriptors; transfer log {}", settings_.listen,
-                 set_descriptor_limit(settings_.limits.descriptors),
-                 settings_.log.transfers.empty() ? "off" : settings_.log.transfers);
+                 apply_descriptor_limit(), settings_.log.transfers.empty() ? "off" : settings_.log.transfers);
     notify_ready();
     while (!finished()) {
         loop_.run_once(next_deadline());
@@ -85,7 +91,7 @@ engine::clock::time_point manager::next_deadline() const noexcept {
 }
 
 bool manager::finished() const noexcept {
-    return draining_ && (engine_.active() == 0 || loop_.now() >= drain_deadline_);
+    return draining_ && (engine_.active() + engine_.idle() == 0 || loop_.now() >= drain_deadline_);
 }
 
 void manager::on_signal(int number) {
@@ -127,7 +133,7 @@ void manager::reload() {
         engine_.set_return_policy(return_policy_of(settings_));
         sessions_.allow(settings_.allow_users);
         spdlog::info("configuration read again; up to {} descriptors; transfer log {}",
-                     set_descriptor_limit(settings_.limits.descriptors),
+                     apply_descriptor_limit(),
                      settings_.log.transfers.empty() ? "off" : settings_.log.transfers);
     } catch (const std::exception& error) {
         spdlog::error("not reloaded, everything goes on as before: {}", error.what());

@@ -29,6 +29,8 @@ class manager {
     void on_signal(int number);
     void drain(int number);
     void reload();
+    /// The limit of descriptors that is in force then.
+    std::uint64_t apply_descriptor_limit();
     [[nodiscard]] engine::return_policy return_policy_of(const configuration& settings);
     [[nodiscard]] engine::clock::time_point next_deadline() const noexcept;
     [[nodiscard]] bool finished() const noexcept;

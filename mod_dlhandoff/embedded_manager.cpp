@@ -4,12 +4,24 @@
 
 #include <cerrno>
 #include <string>
+#include <sys/resource.h>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
 #include <vector>
 
 namespace dlhandoff::httpd {
+namespace {
+
+/// httpd itself needs descriptors for its connections and files.
+std::size_t most_idle() noexcept {
+    rlimit limit{};
+    constexpr rlim_t share = 4;
+    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur / share
+                                                                                      : 0;
+}
+
+} // namespace
 
 /// The engine, started if it has to be; nothing once the child is ending.
 std::shared_ptr<engine::engine_thread> embedded_manager::engine() {
@@ -25,6 +37,7 @@ std::shared_ptr<engine::engine_thread> embedded_manager::engine() {
         engine::engine_options options;
         options.manager = "httpd-" + std::to_string(::getpid());
         options.back.on_failure = on_failure_;
+        options.max_idle = most_idle();
         engine_ = std::make_shared<engine::engine_thread>(std::move(options), std::move(log));
         running_.store(engine_.get(), std::memory_order_release);
     }
@@ -42,8 +55,11 @@ handover embedded_manager::hand_over(offer offered, std::span<const int> descrip
     copies.reserve(descriptors.size());
     for (const int descriptor : descriptors) {
         copies.push_back(file_descriptor::duplicate_of(descriptor));
-        if (!copies.back())
-            return {decline_reason::descriptors, errno};
+        if (!copies.back()) {
+            const int error = errno;
+            sender->close_idle();
+            return {decline_reason::descriptors, error};
+        }
     }
     if (const auto refused = sender->take(std::move(offered), std::move(copies)))
         return {*refused};

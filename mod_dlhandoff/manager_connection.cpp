@@ -1,5 +1,7 @@
 #include "mod_dlhandoff/manager_connection.hpp"
 
+#include "mod_dlhandoff/manager_user.hpp"
+
 #include "shared/peer_user.hpp"
 #include "shared/wire.hpp"
 
@@ -30,15 +32,6 @@ handover declined(decline why, int error = 0) noexcept {
 handover failed_call(int error) noexcept {
     return declined(means_no_descriptors(error) ? decline_reason::descriptors : decline_reason::manager_down,
                     error);
-}
-
-/// Connections and keys are for the service only, and whoever may write a directory may listen in it.
-bool may_be_manager(uid_t user, const std::string& path) noexcept {
-    if (user == 0 || user == ::geteuid())
-        return true;
-    struct stat directory {};
-    const std::string folder = path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
-    return ::stat(folder.c_str(), &directory) == 0 && directory.st_uid == user;
 }
 
 } // namespace

@@ -55,7 +55,7 @@ explanation explain(decline_reason why, int error, bool embedded) noexcept {
     }
 }
 
-explanation explain(refusal why) noexcept {
+explanation explain(refusal why, bool embedded) noexcept {
     switch (why) {
     case refusal::full:
         return {"the manager is full", "it has room again; raise its limit of transfers or descriptors"};
@@ -65,6 +65,11 @@ explanation explain(refusal why) noexcept {
         return {"the manager has no descriptors left",
                 "it has some again; raise its limit of open files (LimitNOFILE)"};
     case refusal::return_socket:
+        if (embedded)
+            return {"httpd's User may not connect to httpd's return socket",
+                    "it may enter DefaultRuntimeDir and the socket is there (a graceful restart makes it "
+                    "anew), or "
+                    "DLHandoffKeepAlive is Off"};
         return {
             "the manager may not connect to httpd's return socket",
             "dlmanagerd runs in httpd's Group and may enter DefaultRuntimeDir, or DLHandoffKeepAlive is Off"};
@@ -95,8 +100,9 @@ void report_manager_trouble(request_rec* r, const handover& result, const server
     if (!is_due(last_report))
         return;
     const auto* own = std::get_if<decline_reason>(&*result.declined);
-    const explanation said = own != nullptr ? explain(*own, result.error, config.manager_socket == nullptr)
-                                            : explain(std::get<refusal>(*result.declined));
+    const bool embedded = config.manager_socket == nullptr;
+    const explanation said = own != nullptr ? explain(*own, result.error, embedded)
+                                            : explain(std::get<refusal>(*result.declined), embedded);
     const std::string_view word = name(*result.declined);
     ap_log_rerror(
         APLOG_MARK, APLOG_WARNING, result.error, r,

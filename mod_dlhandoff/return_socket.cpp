@@ -69,10 +69,43 @@ bool is_wanted(const server_rec* main_server) noexcept {
     return false;
 }
 
+const char* wanted_path(apr_pool_t* ptemp) noexcept {
+    return ap_runtime_dir_relative(ptemp, apr_psprintf(ptemp, "dlhandoff.return.%d", ::getpid()));
+}
+
+/// Whether the socket that we listen at is still where managers look for it, and theirs to use: somebody may
+/// have cleaned the directory, or the configuration may name another or another user.
+bool is_in_place(apr_pool_t* ptemp) noexcept {
+    struct stat status {};
+    const char* const path = wanted_path(ptemp);
+    return path != nullptr && std::strcmp(path, address.sun_path) == 0 && ::lstat(path, &status) == 0 &&
+           S_ISSOCK(status.st_mode) &&
+           (::geteuid() != 0 ||
+            (status.st_uid == ap_unixd_config.user_id && status.st_gid == ap_unixd_config.group_id));
+}
+
+void close_kept() noexcept {
+    if (kept == nullptr)
+        return;
+    apr_socket_close(kept->sd);
+    ::unlink(address.sun_path);
+    kept = nullptr;
+    address = {};
+}
+
+/// bind(2) makes the file with the socket's own mode, less the umask.
+int bind_with_mode(int socket) noexcept {
+    const mode_t before = ::umask(0);
+    const int result = ::fchmod(socket, mode) < 0
+                           ? -1
+                           : ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    ::umask(before);
+    return result;
+}
+
 /// Bound and listening; invalid, with errno set, if that can't be.
 file_descriptor make_socket(apr_pool_t* ptemp) noexcept {
-    const char* const path =
-        ap_runtime_dir_relative(ptemp, apr_psprintf(ptemp, "dlhandoff.return.%d", ::getpid()));
+    const char* const path = wanted_path(ptemp);
     if (path == nullptr || std::strlen(path) > longest_return_path) {
         errno = ENAMETOOLONG;
         return {};
@@ -83,12 +116,10 @@ file_descriptor make_socket(apr_pool_t* ptemp) noexcept {
     file_descriptor made(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     // The name has our pid: what is there is left of a process that died.
     ::unlink(path);
-    // bind() makes the file with the socket's own mode, less the umask.
-    if (!made || ::fchmod(made.get(), mode) < 0 ||
-        ::bind(made.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+    if (!made || bind_with_mode(made.get()) < 0)
         return {};
-    if ((::geteuid() == 0 && ::chown(path, ap_unixd_config.user_id, ap_unixd_config.group_id) < 0) ||
-        ::chmod(path, mode) < 0 || ::listen(made.get(), SOMAXCONN) < 0) {
+    if ((::geteuid() == 0 && ::lchown(path, ap_unixd_config.user_id, ap_unixd_config.group_id) < 0) ||
+        ::listen(made.get(), SOMAXCONN) < 0) {
         const int error = errno;
         ::unlink(path);
         errno = error;
@@ -153,15 +184,11 @@ int open_return_socket(apr_pool_t* pconf, apr_pool_t*, apr_pool_t* ptemp, server
     // The first reading of the configuration is a trial, before httpd leaves the terminal.
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return OK;
-    if (!is_wanted(main_server)) {
-        if (kept != nullptr) {
-            apr_socket_close(kept->sd);
-            ::unlink(address.sun_path);
-        }
-        kept = nullptr;
-        address = {};
+    const bool wanted = is_wanted(main_server);
+    if (!wanted || !is_in_place(ptemp))
+        close_kept();
+    if (!wanted)
         return OK;
-    }
     if (kept == nullptr) {
         if (file_descriptor made = make_socket(ptemp))
             kept = make_record(main_server->process->pool, std::move(made));

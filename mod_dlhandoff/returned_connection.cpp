@@ -1,7 +1,9 @@
 #include "mod_dlhandoff/returned_connection.hpp"
 
+#include "dlmanagerd/engine/signal_mask.hpp"
 #include "mod_dlhandoff/child.hpp"
 #include "mod_dlhandoff/directives.hpp"
+#include "mod_dlhandoff/manager_user.hpp"
 #include "mod_dlhandoff/module.hpp"
 #include "mod_dlhandoff/return_socket.hpp"
 #include "mod_dlhandoff/tls_export.hpp"
@@ -20,7 +22,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <variant>
@@ -53,6 +54,7 @@ bool is_peer(const conn_rec* c) noexcept {
             (apr_sockaddr_equal(peer, c->client_addr) != 0 && peer->port == c->client_addr->port));
 }
 
+/// mod_proxy makes connections of Unix sockets, too.
 bool was_accepted_there(int socket, const apr_socket_t* accepted) noexcept {
     apr_sockaddr_t* peer = nullptr;
     // What accept() said: no system call for the many connections that come over TCP.
@@ -62,23 +64,21 @@ bool was_accepted_there(int socket, const apr_socket_t* accepted) noexcept {
     sockaddr_un name{};
     socklen_t size = sizeof name;
     return ::getsockname(socket, reinterpret_cast<sockaddr*>(&name), &size) == 0 &&
-           name.sun_family == AF_UNIX;
+           name.sun_family == AF_UNIX && name.sun_path[0] != '\0' && return_socket_path() == name.sun_path;
 }
 
-bool may_return(uid_t user) noexcept {
-    if (user == 0 || user == ::geteuid())
-        return true;
+bool may_return(uid_t user) {
     const child* const process = child::current();
     const char* const service = process != nullptr ? process->config().manager_socket : nullptr;
-    struct stat status {};
-    return service != nullptr && ::stat(service, &status) == 0 && S_ISSOCK(status.st_mode) &&
-           status.st_uid == user;
+    return service != nullptr ? may_be_manager(user, service) : user == 0 || user == ::geteuid();
 }
 
 bool is_client(int descriptor) noexcept {
+    int type = 0;
     int protocol = 0;
-    socklen_t size = sizeof protocol;
-    return ::getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+    socklen_t size = sizeof type;
+    return ::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM &&
+           ::getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
            protocol == IPPROTO_TCP;
 }
 
@@ -86,7 +86,8 @@ bool is_client(int descriptor) noexcept {
 std::variant<returned, const char*> receive(int socket) {
     const auto sender = peer_user(socket);
     if (!sender || !may_return(*sender))
-        return "its sender is neither root nor httpd's User nor the owner of the service's socket";
+        return "its sender is neither root nor httpd's User nor the owner of the directory of the service's "
+               "socket";
     pollfd readable{socket, POLLIN, 0};
     while (::poll(&readable, 1, longest_wait_ms) < 0 && errno == EINTR)
         ;
@@ -158,6 +159,9 @@ conn_rec* receive_returned(apr_pool_t*, server_rec* server, apr_socket_t* accept
     apr_os_sock_t socket = -1;
     if (apr_os_sock_get(&socket, accepted) != APR_SUCCESS || !was_accepted_there(socket, accepted))
         return nullptr;
+    // A prefork child is ended from within its signal handler, which waits for the engine: not while this
+    // thread holds what the engine needs.
+    const engine::blocked_signals blocked;
     std::variant<returned, const char*> received = "no memory is left";
     try {
         received = receive(socket);
@@ -173,7 +177,8 @@ conn_rec* receive_returned(apr_pool_t*, server_rec* server, apr_socket_t* accept
     const auto& one = std::get<returned>(received);
     while (::dup3(one.client.get(), socket, O_CLOEXEC) < 0 && (errno == EINTR || errno == EBUSY))
         ;
-    if (!set_address(accepted, APR_LOCAL) || !set_address(accepted, APR_REMOTE))
+    // The client's first: if it has gone, core does not find the other, and makes no connection.
+    if (!set_address(accepted, APR_REMOTE) || !set_address(accepted, APR_LOCAL))
         apr_socket_close(accepted);
     else
         // The number itself, in place of a pointer.

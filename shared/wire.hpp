@@ -16,9 +16,8 @@
 ///     manager ──hello (+ board)──> worker       once, when a worker has connected and its uid was checked
 ///     worker  ──offer (+ client, files)──> manager
 ///     manager ──answer──> worker                one for each offer, before the first byte to the client
-///     manager ──handback (+ client)──> httpd    on a connection of its own to the return socket, which
-///     httpd's
-///                                               parent listens at: the only message there
+///     manager ──handback (+ client)──> httpd    the only message on a connection of its own to the socket
+///                                               at which httpd's parent listens
 ///
 /// A message begins with a header whose layout never changes, so that two versions can tell each other apart.
 namespace dlhandoff {

@@ -56,8 +56,9 @@ return_result return_connection(int client, std::uint32_t requests, const std::s
     const file_descriptor httpd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!httpd || ::connect(httpd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
         const int error = errno;
-        // At the limit of descriptors, too, some other connection may end soon.
-        if (error == EAGAIN || error == EINTR || error == EMFILE || error == ENFILE)
+        if (error == EMFILE || error == ENFILE)
+            return return_result::no_descriptor;
+        if (error == EAGAIN || error == EINTR)
             return return_result::busy;
         const bool stopped = error == ENOENT || error == ECONNREFUSED;
         return fail(policy, {stopped ? reason::not_there : reason::system, path, error});

@@ -37,9 +37,10 @@ struct return_policy {
 [[nodiscard]] bool can_return(const char* path) noexcept;
 
 enum class return_result : std::uint8_t {
-    returned, ///< httpd has it, or will when it next accepts; the caller closes its descriptor
-    busy,     ///< as many wait there as fit (listen(2)'s backlog): try again later
-    failed    ///< said to the policy's on_failure
+    returned,      ///< httpd has it, or will when it next accepts; the caller closes its descriptor
+    busy,          ///< as many wait there as fit (listen(2)'s backlog): try again later
+    no_descriptor, ///< this process, or the system, has none left for the connection to httpd
+    failed         ///< said to the policy's on_failure
 };
 
 /// Sends a duplicate of the client's socket, with the number of requests so far. Never waits.

@@ -24,9 +24,8 @@ template <class T>
 class deadline_heap {
   public:
     [[nodiscard]] bool empty() const noexcept { return elements_.empty(); }
+    [[nodiscard]] std::size_t size() const noexcept { return elements_.size(); }
     [[nodiscard]] T& earliest() const noexcept { return *elements_.front(); }
-    /// A copy, in no order: those in it may be moved and removed meanwhile.
-    [[nodiscard]] std::vector<T*> all() const { return elements_; }
 
     /// Puts the element in, or moves it if it is there already.
     void set(T& element, clock::time_point deadline) {

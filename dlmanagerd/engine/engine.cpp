@@ -35,7 +35,7 @@ std::string make_id_prefix() {
 
 engine::engine(event_loop& loop, engine_options options, transfer_log log)
     : loop_(loop), options_(std::move(options)), log_(std::move(log)), read_ahead_(loop),
-      idle_(loop, std::move(options_.back)), id_prefix_(make_id_prefix()) {}
+      idle_(loop, std::move(options_.back), options_.max_idle), id_prefix_(make_id_prefix()) {}
 
 engine::~engine() {
     end_all(outcome::shutdown);

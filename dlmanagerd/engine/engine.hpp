@@ -27,6 +27,7 @@ struct engine_options {
     std::chrono::milliseconds stall_timeout{60'000}; ///< a client that takes nothing for so long is dropped
     std::uint32_t max_transfers = 0;                 ///< sent at the same time; 0: as descriptors allow
     return_policy back;                              ///< where connections that go on may go
+    std::size_t max_idle = 0; ///< of these, that may wait at the same time; 0: no bound
 };
 
 /// Sends downloads: takes offers over, sends each response over its client's socket without ever waiting,
@@ -70,10 +71,10 @@ class engine {
     /// Transfers under way, those that linger included.
     [[nodiscard]] std::size_t active() const noexcept { return transfers_; }
 
-    /// Connections that wait for their clients' next requests.
+    /// Connections that wait for their clients' next requests, go back to httpd, or are being ended.
     [[nodiscard]] std::size_t idle() const noexcept { return idle_.size(); }
     /// Closes up to `count` of them, those with the least time left: when descriptors run out.
-    void close_idle(std::size_t count) noexcept { idle_.close_some(count); }
+    void close_idle(std::size_t count) noexcept { idle_.close_waiting(count); }
 
     /// From now on prepare() refuses with `stopping`, and no connection waits for a next request; transfers
     /// that are under way go on.
@@ -87,6 +88,7 @@ class engine {
     void set_max_transfers(std::uint32_t most) noexcept { options_.max_transfers = most; }
     void set_log(transfer_log log);
     void set_return_policy(return_policy back) { idle_.set_policy(std::move(back)); }
+    void set_max_idle(std::size_t most) noexcept { idle_.set_most(most); }
 
   private:
     friend class transfer;

@@ -11,6 +11,7 @@
 namespace dlhandoff::engine {
 
 struct engine_thread::state {
+    static constexpr std::size_t closed_at_once = 16;
     struct taken {
         offer offered;
         std::vector<file_descriptor> descriptors;
@@ -43,18 +44,25 @@ struct engine_thread::state {
             if (auto ready = sender.adopt(std::move(one.offered), std::move(one.descriptors)))
                 sender.begin(std::move(ready));
         begun.clear();
-        if (draining.load(std::memory_order_acquire))
+        if (closing_idle.exchange(false, std::memory_order_acq_rel))
+            sender.close_idle(closed_at_once);
+        if (!stopped && draining.load(std::memory_order_acquire)) {
+            stopped = true;
             sender.stop_accepting();
+        }
         if (cutting.load(std::memory_order_acquire))
             sender.end_all(outcome::shutdown);
     }
 
     /// Rounds in which no transfer came or went, nearly all of them, take no lock.
     void publish_active() {
-        if (active == sender.active())
+        // A drain also waits for the idle connections, which are being ended then.
+        const std::size_t now = sender.active() + (stopped ? sender.idle() : 0);
+        if (active == now && drains == stopped)
             return;
         const std::lock_guard lock(mutex);
-        active = sender.active();
+        active = now;
+        drains = stopped;
         if (active == 0 && inbox.empty())
             idle.notify_all();
     }
@@ -63,13 +71,16 @@ struct engine_thread::state {
     engine sender;
     wake_up wake;
     std::vector<taken> begun; ///< the thread's own
+    bool stopped = false;     ///< the thread's own: `draining`, heard
+    std::atomic<bool> closing_idle{false};
     std::atomic<bool> draining{false};
     std::atomic<bool> cutting{false};
     std::atomic<bool> ending{false};
     std::mutex mutex;
     std::condition_variable idle;
-    std::vector<taken> inbox; ///< guarded by mutex, and so are the next two
+    std::vector<taken> inbox; ///< guarded by mutex, and so are the next three
     std::size_t active = 0;   ///< written by the thread only, which may therefore read it without the lock
+    bool drains = false;      ///< likewise: `active` counts idle connections, too
     bool accepting = true;
     std::thread thread;
 };
@@ -104,7 +115,13 @@ void engine_thread::drain() {
     state_->accepting = false;
     state_->draining.store(true, std::memory_order_release);
     state_->wake.notify();
-    state_->idle.wait(lock, [this] { return state_->active == 0 && state_->inbox.empty(); });
+    state_->idle.wait(lock,
+                      [this] { return state_->drains && state_->active == 0 && state_->inbox.empty(); });
+}
+
+void engine_thread::close_idle() noexcept {
+    state_->closing_idle.store(true, std::memory_order_release);
+    state_->wake.notify();
 }
 
 void engine_thread::cut() noexcept {

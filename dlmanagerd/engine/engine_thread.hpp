@@ -29,7 +29,12 @@ class engine_thread {
     /// nothing will be.
     [[nodiscard]] std::optional<refusal> take(offer offered, std::vector<file_descriptor> descriptors);
 
-    /// No new transfers; returns when those under way have ended, or when cut() was called.
+    /// Closes some of the connections that wait for their clients' next requests: when this process runs out
+    /// of descriptors.
+    void close_idle() noexcept;
+
+    /// No new transfers, and no connection waits any more; returns when all have ended, or when cut() was
+    /// called.
     void drain();
 
     /// Ends every transfer at once and makes drain() return. Async-signal-safe.

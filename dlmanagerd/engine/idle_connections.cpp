@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::chrono::milliseconds first_pause{10};
 constexpr std::chrono::milliseconds longest_pause{500};
+/// How long httpd may be too busy to accept, while the client waits for its answer.
+constexpr std::chrono::seconds longest_return{60};
 
 } // namespace
 
@@ -23,18 +25,17 @@ class idle_connections::connection final : public event_handler, public deadline
     ~connection() { owner_.loop_.remove(client_.get(), *this); }
 
     void start() {
-        owner_.deadlines_.set(*this, owner_.loop_.now() + keep_alive_);
+        owner_.waiting_.set(*this, owner_.loop_.now() + keep_alive_);
         look();
     }
 
-    /// Waits no longer than until now.
-    void hurry() {
-        if (state_ == state::waiting)
-            look();
-        // else it is about to go anyway
+    /// A next request that is there goes back; otherwise the connection ends. Destroys it, perhaps, like all
+    /// that follow.
+    void end_waiting() {
+        keep_alive_ = std::chrono::milliseconds::zero();
+        look();
     }
 
-    /// Destroys the connection, perhaps.
     void on_events(std::uint32_t) override {
         switch (state_) {
         case state::waiting:
@@ -47,11 +48,10 @@ class idle_connections::connection final : public event_handler, public deadline
         }
     }
 
-    /// Likewise.
     void on_deadline() {
         switch (state_) {
         case state::waiting:
-            return leave();
+            return end_waiting();
         case state::returning:
             return give_back();
         case state::leaving:
@@ -59,20 +59,20 @@ class idle_connections::connection final : public event_handler, public deadline
         }
     }
 
-    [[nodiscard]] int client() const noexcept { return client_.get(); }
-
   private:
+    friend class idle_connections;
     enum class state : std::uint8_t { waiting, returning, leaving };
 
     void look() {
         switch (peek_input(client_.get())) {
         case client_input::none:
-            if (owner_.stopped_)
+            if (owner_.stopped_ || keep_alive_ == std::chrono::milliseconds::zero())
                 leave();
             return;
         case client_input::bytes:
             state_ = state::returning;
-            give_up_ = owner_.loop_.now() + keep_alive_;
+            owner_.waiting_.remove(*this);
+            give_up_ = owner_.loop_.now() + longest_return;
             return give_back();
         case client_input::ended:
         case client_input::failed:
@@ -81,25 +81,32 @@ class idle_connections::connection final : public event_handler, public deadline
     }
 
     void give_back() {
-        switch (return_connection(client_.get(), requests_, *path_, owner_.policy_)) {
+        auto result = return_connection(client_.get(), requests_, *path_, owner_.policy_);
+        if (result == return_result::no_descriptor && owner_.close_waiting(1))
+            result = return_connection(client_.get(), requests_, *path_, owner_.policy_);
+        switch (result) {
         case return_result::returned:
             return owner_.close(*this);
         case return_result::failed:
             return leave();
         case return_result::busy:
+        case return_result::no_descriptor:
             break;
         }
         const auto now = owner_.loop_.now();
+        if (owner_.stopped_)
+            give_up_ = std::min(give_up_, *owner_.stopped_ + linger);
         if (now >= give_up_)
             return leave();
-        owner_.deadlines_.set(*this, std::min(now + pause_, give_up_));
+        owner_.going_.set(*this, std::min(now + pause_, give_up_));
         pause_ = std::min(2 * pause_, longest_pause);
     }
 
     void leave() {
         state_ = state::leaving;
+        owner_.waiting_.remove(*this);
         ::shutdown(client_.get(), SHUT_WR);
-        owner_.deadlines_.set(*this, owner_.loop_.now() + linger);
+        owner_.going_.set(*this, owner_.loop_.now() + linger);
         read_away();
     }
 
@@ -112,7 +119,7 @@ class idle_connections::connection final : public event_handler, public deadline
 
     idle_connections& owner_;
     std::shared_ptr<const std::string> path_;
-    std::chrono::milliseconds keep_alive_;
+    std::chrono::milliseconds keep_alive_; ///< 0: the time is up
     std::chrono::milliseconds pause_ = first_pause;
     clock::time_point give_up_{};
     std::uint32_t requests_;
@@ -120,8 +127,8 @@ class idle_connections::connection final : public event_handler, public deadline
     state state_ = state::waiting;
 };
 
-idle_connections::idle_connections(event_loop& loop, return_policy policy)
-    : loop_(loop), policy_(std::move(policy)) {}
+idle_connections::idle_connections(event_loop& loop, return_policy policy, std::size_t most)
+    : loop_(loop), policy_(std::move(policy)), most_(most) {}
 
 idle_connections::~idle_connections() {
     close_all();
@@ -133,38 +140,48 @@ void idle_connections::take(file_descriptor client, const return_terms& back, ev
     // Edge-triggered: what is there already counts as an edge.
     if (!loop_.pass_on(number, EPOLLIN | EPOLLRDHUP | EPOLLET, before, *taken))
         return;
-    ++count_;
     taken.release()->start();
+    if (most_ != 0 && waiting_.size() > most_)
+        waiting_.earliest().end_waiting();
 }
 
 void idle_connections::run_due() {
-    while (!deadlines_.empty() && deadlines_.earliest().deadline <= loop_.now())
-        deadlines_.earliest().on_deadline();
+    for (deadline_heap<connection>* each : {&waiting_, &going_})
+        while (!each->empty() && each->earliest().deadline <= loop_.now())
+            each->earliest().on_deadline();
 }
 
 clock::time_point idle_connections::next_deadline() const noexcept {
-    return deadlines_.empty() ? clock::time_point::max() : deadlines_.earliest().deadline;
+    auto next = clock::time_point::max();
+    for (const deadline_heap<connection>* each : {&waiting_, &going_})
+        if (!each->empty())
+            next = std::min(next, each->earliest().deadline);
+    return next;
 }
 
 void idle_connections::stop() {
-    stopped_ = true;
-    for (connection* one : deadlines_.all())
-        one->hurry();
+    stopped_ = loop_.now();
+    while (!waiting_.empty())
+        waiting_.earliest().end_waiting();
 }
 
-void idle_connections::close_some(std::size_t count) noexcept {
-    for (; count > 0 && !deadlines_.empty(); --count)
-        close(deadlines_.earliest());
+bool idle_connections::close_waiting(std::size_t count) noexcept {
+    if (waiting_.empty())
+        return false;
+    for (; count > 0 && !waiting_.empty(); --count)
+        close(waiting_.earliest());
+    return true;
 }
 
 void idle_connections::close_all() noexcept {
-    close_some(count_);
+    for (deadline_heap<connection>* each : {&waiting_, &going_})
+        while (!each->empty())
+            close(each->earliest());
 }
 
 void idle_connections::close(connection& one) noexcept {
     const std::unique_ptr<connection> owner(&one);
-    deadlines_.remove(one);
-    --count_;
+    (one.state_ == connection::state::waiting ? waiting_ : going_).remove(one);
 }
 
 std::shared_ptr<const std::string> idle_connections::shared_path(std::string_view path) {

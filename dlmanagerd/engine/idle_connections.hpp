@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace dlhandoff::engine {
@@ -26,7 +27,8 @@ class idle_connections {
     /// How long an ended connection is read away for at most (RFC 9112, 9.6), unless the client closes.
     static constexpr std::chrono::seconds linger{2};
 
-    idle_connections(event_loop& loop, return_policy policy);
+    /// `most` may wait at the same time: then the one with the least time left is ended. 0: no bound.
+    idle_connections(event_loop& loop, return_policy policy, std::size_t most);
     ~idle_connections();
     idle_connections(const idle_connections&) = delete;
     idle_connections& operator=(const idle_connections&) = delete;
@@ -41,13 +43,15 @@ class idle_connections {
 
     /// From now on none waits: those whose next request is there go back, the others are ended.
     void stop();
-    /// Closes the `count` that have the least time left: when descriptors run out.
-    void close_some(std::size_t count) noexcept;
+    /// Closes up to `count` of those that wait, first those with the least time left: when descriptors run
+    /// out. False if none waits.
+    bool close_waiting(std::size_t count) noexcept;
     void close_all() noexcept;
 
-    [[nodiscard]] std::size_t size() const noexcept { return count_; }
+    [[nodiscard]] std::size_t size() const noexcept { return waiting_.size() + going_.size(); }
 
     void set_policy(return_policy policy) { policy_ = std::move(policy); }
+    void set_most(std::size_t most) noexcept { most_ = most; }
 
   private:
     class connection;
@@ -56,10 +60,11 @@ class idle_connections {
 
     event_loop& loop_;
     return_policy policy_;
+    std::size_t most_;
     std::shared_ptr<const std::string> last_path_; ///< nearly always all connections' own
-    deadline_heap<connection> deadlines_;          ///< every connection is in it
-    std::size_t count_ = 0;
-    bool stopped_ = false;
+    deadline_heap<connection> waiting_;
+    deadline_heap<connection> going_;          ///< those that return or leave
+    std::optional<clock::time_point> stopped_; ///< when stop() was called
 };
 
 } // namespace dlhandoff::engine

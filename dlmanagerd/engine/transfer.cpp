@@ -233,29 +233,25 @@ void transfer::on_deadline() {
 
 void transfer::start_delivering() {
     state_ = state::delivering;
-    ask_pause_ms_ = first_ask_pause_ms;
+    // A client that has sent its next request already waits for the answer.
+    ask_pause_ms_ = input_ ? 1 : first_ask_pause_ms;
     progressed_ = engine_.loop_.now();
     deliver_turn();
 }
 
-/// The response is all with the kernel, and the connection goes on after it. A request that came early goes
-/// back to httpd at once: its answer queues up behind this response.
+/// The response is all with the kernel, and the connection goes on when the client has it. Not before, even
+/// if its next request is here: an httpd that can't take the connection then would cut the response's end
+/// off.
 void transfer::deliver_turn() {
-    using end = engine::connection_end;
-    switch (std::exchange(input_, false) ? peek_input(client_.get()) : client_input::none) {
-    case client_input::bytes:
-        return engine_.finish(*this, outcome::complete, end::keep_alive);
-    case client_input::ended:
+    const client_input last = std::exchange(input_, false) ? peek_input(client_.get()) : client_input::none;
+    if (last == client_input::ended)
         return start_draining();
-    case client_input::failed:
-        note_progress();
-        return engine_.finish(*this, last_acked_ == written() ? outcome::complete : outcome::client_closed);
-    case client_input::none:
-        break;
-    }
     note_progress();
-    if (last_acked_ == written())
-        return engine_.finish(*this, outcome::complete, end::keep_alive);
+    const bool has_all = last_acked_ == written();
+    if (last == client_input::failed)
+        return engine_.finish(*this, has_all ? outcome::complete : outcome::client_closed);
+    if (has_all)
+        return engine_.finish(*this, outcome::complete, engine::connection_end::keep_alive);
     wait_for_acknowledgement();
 }
 

@@ -23,7 +23,7 @@ class engine;
 /// One response on its way to one client: the offer as it came, a position in the response, and descriptors.
 ///
 ///     sending ──last byte written──> draining ──client has all and has closed, or lingered──> finished
-///      │ │           (keep-alive) └> delivering ──client has all, or its next request is here──> finished
+///      │ │           (keep-alive) └> delivering ──client has all──> finished
 ///      │ └─cold file──> reading ──read ahead──┐
 ///      └──────────────────────────────────────┘
 ///

@@ -224,7 +224,7 @@ TEST_F(idle_connections_test, wait_while_httpd_is_too_busy_to_accept) {
     EXPECT_EQ(runner.sender.idle(), 0U);
 }
 
-TEST_F(idle_connections_test, give_up_on_a_busy_httpd_after_the_keep_alive_time) {
+TEST_F(idle_connections_test, give_up_on_a_busy_httpd_soon_when_the_manager_stops) {
     const return_listener busy(0);
     const file_descriptor other(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     ASSERT_EQ(engine::return_connection(other.get(), 1, busy.path(), {}), engine::return_result::returned);
@@ -233,7 +233,51 @@ TEST_F(idle_connections_test, give_up_on_a_busy_httpd_after_the_keep_alive_time)
     descriptors.push_back(file.open());
     runner.begin(make_offer(head, file, {}, {busy.path(), 100, requests}), std::move(descriptors));
     ask();
+    runner.sender.stop_accepting();
     expect_clean_end();
+}
+
+TEST_F(idle_connections_test, that_return_are_not_closed_for_want_of_descriptors) {
+    const return_listener busy(0);
+    const file_descriptor other(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(engine::return_connection(other.get(), 1, busy.path(), {}), engine::return_result::returned);
+    std::vector<file_descriptor> descriptors;
+    descriptors.push_back(std::move(connection.server));
+    descriptors.push_back(file.open());
+    runner.begin(make_offer(head, file, {}, {busy.path(), 10'000, requests}), std::move(descriptors));
+    ask();
+    EXPECT_TRUE(runner.run_until([&] {
+        read_available(connection.client.get(), received);
+        return runner.sender.idle() == 1;
+    }));
+    runner.sender.close_idle(5);
+    EXPECT_EQ(runner.sender.idle(), 1U);
+    EXPECT_TRUE(busy.accept());
+    EXPECT_TRUE(runner.run_until([&] { return busy.accept().has_value(); }));
+}
+
+TEST_F(idle_connections_test, more_than_may_wait_are_ended_oldest_first) {
+    engine::engine_options options;
+    options.max_idle = 2;
+    running_engine few(options);
+    std::vector<tcp_pair> clients(3);
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+        std::vector<file_descriptor> descriptors;
+        descriptors.push_back(std::move(clients[i].server));
+        descriptors.push_back(file.open());
+        const auto keep_alive = static_cast<std::uint32_t>(10'000 + i);
+        few.begin(make_offer(head, file, {}, {httpd.path(), keep_alive, requests}), std::move(descriptors));
+        std::string got;
+        EXPECT_TRUE(few.run_until([&] {
+            read_available(clients[i].client.get(), got);
+            return got.size() == head.size() + file.content().size() && few.sender.active() == 0;
+        }));
+    }
+    std::string more;
+    EXPECT_TRUE(few.run_until([&] { return !read_available(clients[0].client.get(), more); }));
+    EXPECT_TRUE(read_available(clients[1].client.get(), more));
+    EXPECT_TRUE(read_available(clients[2].client.get(), more));
+    EXPECT_EQ(more, "");
 }
 
 TEST_F(idle_connections_test, a_stranger_gets_none) {
