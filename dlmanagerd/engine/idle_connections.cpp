@@ -63,6 +63,11 @@ class idle_connections::connection final : public event_handler, public deadline
     friend class idle_connections;
     enum class state : std::uint8_t { waiting, returning, leaving };
 
+    void become(state next) noexcept {
+        owner_.heap_of(*this).remove(*this);
+        state_ = next;
+    }
+
     void look() {
         switch (peek_input(client_.get())) {
         case client_input::none:
@@ -70,8 +75,7 @@ class idle_connections::connection final : public event_handler, public deadline
                 leave();
             return;
         case client_input::bytes:
-            state_ = state::returning;
-            owner_.waiting_.remove(*this);
+            become(state::returning);
             give_up_ = owner_.loop_.now() + longest_return;
             return give_back();
         case client_input::ended:
@@ -103,8 +107,7 @@ class idle_connections::connection final : public event_handler, public deadline
     }
 
     void leave() {
-        state_ = state::leaving;
-        owner_.waiting_.remove(*this);
+        become(state::leaving);
         ::shutdown(client_.get(), SHUT_WR);
         owner_.going_.set(*this, owner_.loop_.now() + linger);
         read_away();
@@ -179,9 +182,13 @@ void idle_connections::close_all() noexcept {
             close(each->earliest());
 }
 
+deadline_heap<idle_connections::connection>& idle_connections::heap_of(const connection& one) noexcept {
+    return one.state_ == connection::state::waiting ? waiting_ : going_;
+}
+
 void idle_connections::close(connection& one) noexcept {
     const std::unique_ptr<connection> owner(&one);
-    (one.state_ == connection::state::waiting ? waiting_ : going_).remove(one);
+    heap_of(one).remove(one);
 }
 
 std::shared_ptr<const std::string> idle_connections::shared_path(std::string_view path) {

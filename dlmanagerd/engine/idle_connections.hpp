@@ -55,6 +55,7 @@ class idle_connections {
 
   private:
     class connection;
+    [[nodiscard]] deadline_heap<connection>& heap_of(const connection& one) noexcept;
     void close(connection& one) noexcept;
     [[nodiscard]] std::shared_ptr<const std::string> shared_path(std::string_view path);
 
