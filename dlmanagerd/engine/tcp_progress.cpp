@@ -29,20 +29,31 @@ std::uint64_t acknowledged(int socket) noexcept {
     return info ? info->tcpi_bytes_acked : 0;
 }
 
-} // namespace
-
-tcp_progress::tcp_progress(int socket) noexcept {
+/// Everything that was ever written to the socket.
+std::uint64_t all_written(int socket) noexcept {
     // An acknowledgement between the two calls would be missed or counted twice: repeat until there was none.
     std::uint64_t acked = acknowledged(socket);
-    for (int tries = 0; tries < 100; ++tries) {
-        int queued = 0;
-        ::ioctl(socket, SIOCOUTQ, &queued);
-        written_before_ = acked + static_cast<std::uint64_t>(std::max(queued, 0));
+    for (int tries = 0;; ++tries) {
+        const std::uint64_t sum = acked + tcp_progress::unacknowledged(socket);
         const std::uint64_t again = acknowledged(socket);
-        if (again == acked)
-            return;
+        if (again == acked || tries == 100)
+            return sum;
         acked = again;
     }
+}
+
+} // namespace
+
+tcp_progress::tcp_progress(int socket) noexcept : written_before_(all_written(socket)) {}
+
+std::uint64_t tcp_progress::written(int socket) const noexcept {
+    return all_written(socket) - written_before_;
+}
+
+std::uint64_t tcp_progress::unacknowledged(int socket) noexcept {
+    int queued = 0;
+    ::ioctl(socket, SIOCOUTQ, &queued);
+    return static_cast<std::uint64_t>(std::max(queued, 0));
 }
 
 std::uint64_t tcp_progress::delivered(int socket, std::uint64_t sent) const noexcept {
