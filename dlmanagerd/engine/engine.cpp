@@ -171,7 +171,7 @@ void engine::finish(transfer& one, outcome how, connection_end end) {
     // a response that is all with the kernel is left to be delivered.
     if (end == connection_end::keep_alive)
         idle_.take(one.release_client(), one.way_back(), one);
-    else if (how == outcome::stalled || (how != outcome::client_closed && !one.all_sent()))
+    else if (how == outcome::stalled || (how != outcome::client_closed && !one.all_in_tcp()))
         one.reset_on_close();
 }
 

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <sys/socket.h>
+#include <utility>
 
 namespace dlhandoff::engine {
 namespace {
@@ -150,6 +152,57 @@ std::size_t tls_channel::batch::sent(std::size_t bytes) noexcept {
     return plaintext;
 }
 
+bool tls_channel::start_kernel(int socket) {
+    if (!kernel_tls::usable_for(suite()))
+        return false;
+    kernel_ = kernel_tls::start(socket, write_);
+    if (!kernel_)
+        return false;
+    // The present key is the kernel's alone now. The next one doesn't tell it (RFC 8446, 7.2).
+    if (suite().version == tls13)
+        write_.update();
+    else
+        write_.forget();
+    return true;
+}
+
+void tls_channel::watch_key(int socket, std::uint64_t records) noexcept {
+    if (suite().version != tls13 || control_waits() ||
+        record_limit_ == std::numeric_limits<std::uint64_t>::max())
+        return;
+    const std::uint64_t margin = std::min(records, record_limit_ / 2);
+    update_wanted_ = kernel_->sequence(socket).value_or(record_limit_) >= record_limit_ - margin;
+}
+
+kernel_tls::result tls_channel::send_control(int socket) {
+    for (;;) {
+        if (control_ == control::none)
+            choose_control();
+        kernel_tls::result sent = kernel_tls::result::failed;
+        switch (control_) {
+        case control::none:
+            return kernel_tls::result::done;
+        case control::key_update:
+            sent = kernel_->send_record(socket, content_type::handshake, key_update_message);
+            break;
+        case control::no_renegotiation:
+        case control::close_notify:
+            sent = kernel_->send_record(socket, content_type::alert,
+                                        std::array{alert_warning, control_ == control::close_notify
+                                                                      ? alert_close_notify
+                                                                      : alert_no_renegotiation});
+            break;
+        }
+        if (sent != kernel_tls::result::done)
+            return sent;
+        if (std::exchange(control_, control::none) == control::key_update) {
+            if (!kernel_->change_key(socket, write_))
+                return kernel_tls::result::failed;
+            write_.update();
+        }
+    }
+}
+
 tls_channel::heard tls_channel::read(int socket, tls_workplace& place) {
     for (;;) {
         std::uint8_t* const record = place.records.data();
@@ -219,12 +272,16 @@ tls_channel::heard tls_channel::take_handshake(std::span<const std::uint8_t> mes
 }
 
 std::string tls_channel::describe() const {
-    return std::string(suite().version == tls13 ? "TLSv1.3 " : "TLSv1.2 ") + suite().name + " user";
+    return std::string(suite().version == tls13 ? "TLSv1.3 " : "TLSv1.2 ") + suite().name +
+           (kernel_ ? " kernel" : " user");
 }
 
-std::uint64_t tls_channel::plaintext_of(std::uint64_t wire, std::uint64_t plaintext_sent) const noexcept {
-    if (wire >= wire_sent_)
+std::uint64_t tls_channel::plaintext_of(std::uint64_t wire, std::uint64_t wire_sent,
+                                        std::uint64_t plaintext_sent) const noexcept {
+    if (wire >= wire_sent)
         return plaintext_sent;
+    if (kernel_)
+        return plaintext_sent - std::min(plaintext_sent, wire_sent - wire);
     const std::uint64_t data = wire - std::min(wire, wire_control_);
     const std::uint64_t full = max_record_plaintext + record_overhead(suite());
     const std::uint64_t rest = data % full;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "dlmanagerd/engine/kernel_tls.hpp"
 #include "dlmanagerd/engine/tls_record.hpp"
 #include "dlmanagerd/engine/traffic_key.hpp"
 #include "shared/tls_session.hpp"
@@ -34,6 +35,9 @@ struct tls_workplace {
 ///
 /// The connection's sending side, record by record: control records (KeyUpdate, alerts) go between data
 /// records.
+///
+/// Or the kernel seals (start_kernel()): then data go to the socket as they are, no batch is made, and only
+/// control records come from here.
 class tls_channel {
   public:
     /// Throws std::runtime_error if the suite is unknown or libcrypto fails.
@@ -77,6 +81,18 @@ class tls_channel {
         std::size_t pending_ = 0; ///< plaintext that waits for seal()
     };
 
+    /// Has the kernel seal what is sent on this socket from here on, if it can be trusted with that. Before
+    /// the first batch; false: nothing has changed, and records are sealed here. Throws std::runtime_error if
+    /// libcrypto fails.
+    bool start_kernel(int socket);
+    [[nodiscard]] bool in_kernel() const noexcept { return kernel_.has_value(); }
+    /// Where the kernel seals: asks for a new key if the present one could reach its limit within so many
+    /// more records.
+    void watch_key(int socket, std::uint64_t records) noexcept;
+    /// Where the kernel seals: sends the control records that wait. Throws std::runtime_error if libcrypto
+    /// fails.
+    [[nodiscard]] kernel_tls::result send_control(int socket);
+
     /// Sends close_notify after the data: nothing can follow it.
     void close() noexcept { close_wanted_ = true; }
     /// Whether everything that was begun is with the kernel.
@@ -95,14 +111,19 @@ class tls_channel {
     /// Reads and opens what the client has sent. A record that has not arrived whole stays in the socket.
     [[nodiscard]] heard read(int socket, tls_workplace& place);
 
-    /// Plaintext of the response in so many bytes on the wire, of `wire_sent`, which hold `plaintext_sent`.
-    [[nodiscard]] std::uint64_t plaintext_of(std::uint64_t wire, std::uint64_t plaintext_sent) const noexcept;
-    /// Bytes given to the kernel.
-    [[nodiscard]] std::uint64_t wire_sent() const noexcept { return wire_sent_; }
+    /// Plaintext of the response in the first `wire` bytes of `wire_sent`, which hold `plaintext_sent`. A
+    /// little less than it is, if the kernel seals: only it knows where its records begin.
+    [[nodiscard]] std::uint64_t plaintext_of(std::uint64_t wire, std::uint64_t wire_sent,
+                                             std::uint64_t plaintext_sent) const noexcept;
+    /// Bytes on the wire of what the kernel was given, which holds `plaintext_sent`; see
+    /// kernel_tls::wire_bytes().
+    [[nodiscard]] std::uint64_t wire_sent(int socket, std::uint64_t plaintext_sent) const noexcept {
+        return kernel_ ? kernel_->wire_bytes(socket, plaintext_sent) : wire_sent_;
+    }
     /// Records under one key at most, for tests: lower than the suite's own.
     void limit_records(std::uint64_t most) noexcept { record_limit_ = most; }
     [[nodiscard]] const tls_suite& suite() const noexcept { return write_.suite(); }
-    /// For the transfer log: "TLSv1.3 TLS_AES_256_GCM_SHA384 user".
+    /// For the transfer log: "TLSv1.3 TLS_AES_256_GCM_SHA384 user"; "kernel" where that seals.
     [[nodiscard]] std::string describe() const;
 
   private:
@@ -111,8 +132,9 @@ class tls_channel {
     [[nodiscard]] heard take(record_cipher::opened record);
     [[nodiscard]] heard take_handshake(std::span<const std::uint8_t> message);
 
-    traffic_key write_;
+    traffic_key write_; ///< where the kernel seals: the next one, which it doesn't have yet
     traffic_key read_;
+    std::optional<kernel_tls> kernel_; ///< seals instead of this channel
     std::uint64_t wire_sent_ = 0;
     std::uint64_t wire_control_ = 0; ///< of wire_sent_, bytes of control records
     std::uint64_t record_limit_;

@@ -56,6 +56,10 @@ traffic_key::traffic_key(const tls_suite& suite, std::span<const std::uint8_t> s
 }
 
 traffic_key::~traffic_key() {
+    forget();
+}
+
+void traffic_key::forget() noexcept {
     OPENSSL_cleanse(secret_.data(), secret_.size());
     OPENSSL_cleanse(key_.data(), key_.size());
     OPENSSL_cleanse(iv_.data(), iv_.size());

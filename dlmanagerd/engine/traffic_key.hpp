@@ -35,6 +35,9 @@ class traffic_key {
     /// TLS 1.3 KeyUpdate (RFC 8446, 7.2): the next generation's key, its records counted from 0 again.
     void update();
 
+    /// Wipes the keys; what is left is the suite.
+    void forget() noexcept;
+
   private:
     void derive();
 

@@ -46,6 +46,8 @@ void transfer::begin(std::uint64_t number) {
         ::fcntl(client, F_SETFL, flags | O_NONBLOCK);
     set_low_water(least_low_water);
     progress_ = tcp_progress(client);
+    if (tls_)
+        tls_->start_kernel(client);
     engine_.deadlines_.set(*this, began_ + engine_.options_.stall_timeout);
 }
 
@@ -92,7 +94,7 @@ void transfer::turn() {
 
 void transfer::send_turn() {
     const std::uint64_t until = cursor_.position() + quantum;
-    step last = tls_ && std::exchange(input_, false) ? hear_client() : step::sent;
+    step last = tls_ ? hear_client() : step::sent;
     while (last == step::sent && !all_sent()) {
         if (cursor_.position() >= until)
             return engine_.make_ready(*this);
@@ -104,7 +106,7 @@ void transfer::send_turn() {
     case step::would_block:
         blocked_ = true;
         blocked_at_ = engine_.loop_.now();
-        return;
+        return tls_ && tls_->in_kernel() ? wait_behind_kernel_tls() : void();
     case step::must_read:
         return;
     case step::client_gone:
@@ -117,8 +119,13 @@ void transfer::send_turn() {
 }
 
 transfer::step transfer::send_some(std::uint64_t most) {
-    if (tls_)
+    if (tls_ && !tls_->in_kernel())
         return send_sealed(most);
+    if (tls_) {
+        const step control = send_control();
+        if (control != step::sent || cursor_.position() == total_)
+            return control;
+    }
     const plan_piece& piece = offer_.pieces()[cursor_.piece()];
     const std::uint64_t within = cursor_.within();
     most = std::min(most, piece.length - within);
@@ -210,7 +217,7 @@ void transfer::note_progress() noexcept {
 
 std::uint64_t transfer::delivered() const noexcept {
     const std::uint64_t acked = progress_.delivered(client_.get(), written());
-    return tls_ ? tls_->plaintext_of(acked, cursor_.position()) : acked;
+    return tls_ ? tls_->plaintext_of(acked, written(), cursor_.position()) : acked;
 }
 
 void transfer::on_deadline() {
@@ -222,9 +229,11 @@ void transfer::on_deadline() {
     // acknowledges.
     note_progress();
     const auto now = engine_.loop_.now();
-    const bool waits_for_client = blocked_ || last_acked_ < written();
-    if (!waits_for_client)
-        progressed_ = now;
+    if (tcp_progress::unacknowledged(client_.get()) == 0) {
+        progressed_ = now; // nothing that the client could do
+        if (blocked_)
+            engine_.make_ready(*this);
+    }
     const auto due = progressed_ + engine_.options_.stall_timeout;
     if (due <= now)
         return engine_.finish(*this, outcome::stalled);
@@ -259,13 +268,14 @@ void transfer::start_draining() {
     state_ = state::draining;
     ask_pause_ms_ = first_ask_pause_ms;
     progressed_ = engine_.loop_.now();
-    ::shutdown(client_.get(), SHUT_WR);
     drain_turn();
 }
 
 /// Closing a socket with unread input resets it, and the reset may overtake the end of the response (RFC
 /// 9112, 9.6): so whatever the client sends is read away until it closes too.
 void transfer::drain_turn() {
+    if (!shut_ && all_in_tcp())
+        shut_ = ::shutdown(client_.get(), SHUT_WR) == 0;
     const client_input last = drop_input(client_.get());
     note_progress();
     const bool has_all = last_acked_ == written();

@@ -64,6 +64,11 @@ class transfer final : public event_handler, public deadline_hook {
     [[nodiscard]] bool all_sent() const noexcept {
         return cursor_.position() == total_ && (!tls_ || (closing_ && tls_->all_sent()));
     }
+    /// Whether TCP has every byte. Where the kernel seals, a record may still wait behind it, for room:
+    /// neither shutdown(2) nor close(2) waits for that.
+    [[nodiscard]] bool all_in_tcp() const noexcept {
+        return all_sent() && (!tls_ || !tls_->in_kernel() || progress_.written(client_.get()) >= written());
+    }
     /// Makes close() reset the connection: for responses that end short, so that none passes for whole.
     void reset_on_close() noexcept;
     /// Gives the connection up, as it came but for what was sent on it; the loop still watches it.
@@ -96,9 +101,11 @@ class transfer final : public event_handler, public deadline_hook {
     [[nodiscard]] step read_plaintext(response_cursor& from, std::span<std::uint8_t> into);
     [[nodiscard]] step read_file(const response_cursor& at, std::span<std::uint8_t> into);
     [[nodiscard]] step hear_client();
+    [[nodiscard]] step send_control();
+    void wait_behind_kernel_tls();
     /// Bytes on the wire that the kernel was given, and those of the response that the client has.
     [[nodiscard]] std::uint64_t written() const noexcept {
-        return tls_ ? tls_->wire_sent() : cursor_.position();
+        return tls_ ? tls_->wire_sent(client_.get(), cursor_.position()) : cursor_.position();
     }
     [[nodiscard]] std::uint64_t delivered() const noexcept;
     void set_low_water(int bytes) noexcept;
@@ -130,6 +137,7 @@ class transfer final : public event_handler, public deadline_hook {
     std::uint32_t warm_piece_ = 0;
     state state_ = state::sending;
     bool blocked_ = false;  ///< the socket was full at the last turn
+    bool shut_ = false;     ///< the FIN is behind the response
     bool closing_ = false;  ///< TLS: close_notify is due or sent
     bool input_ = false;    ///< the client has sent something that was not looked at
     std::uint8_t room_ = 4; ///< TLS: records that the socket is likely to take at once

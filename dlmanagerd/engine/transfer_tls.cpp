@@ -9,8 +9,14 @@
 #include <cstring>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utility>
 
 namespace dlhandoff::engine {
+namespace {
+
+constexpr std::chrono::milliseconds memory_pause{20};
+
+} // namespace
 
 /// Seals as many records as the socket is likely to take, and gives them to it. What it does not take is
 /// sealed again when there is room: nothing is kept.
@@ -62,6 +68,35 @@ transfer::step transfer::send_sealed(std::uint64_t most) {
     return all || reading == step::must_read ? reading : step::would_block;
 }
 
+/// Where the kernel seals: what goes between the data, and close_notify behind them.
+transfer::step transfer::send_control() {
+    if (cursor_.position() == total_ && !closing_) {
+        closing_ = true;
+        tls_->close();
+    }
+    if (!tls_->control_waits())
+        return step::sent;
+    switch (tls_->send_control(client_.get())) {
+    case kernel_tls::result::done:
+        return step::sent;
+    case kernel_tls::result::would_block:
+        return step::would_block;
+    case kernel_tls::result::client_gone:
+        return step::client_gone;
+    case kernel_tls::result::failed:
+        break;
+    }
+    return step::failed;
+}
+
+/// The kernel's TLS has no room. If it is TCP's queue that is full, its edge will come; but if it was memory
+/// that could not be had, with nothing left to be acknowledged, nobody will tell.
+void transfer::wait_behind_kernel_tls() {
+    kernel_tls::flush(client_.get());
+    if (tcp_progress::unacknowledged(client_.get()) == 0)
+        engine_.deadlines_.set(*this, engine_.loop_.now() + memory_pause);
+}
+
 transfer::step transfer::read_plaintext(response_cursor& from, std::span<std::uint8_t> into) {
     while (!into.empty()) {
         const plan_piece& piece = offer_.pieces()[from.piece()];
@@ -99,7 +134,12 @@ transfer::step transfer::read_file(const response_cursor& at, std::span<std::uin
     return step::sent;
 }
 
+/// Before a turn: what the client has said, and what the key's age demands.
 transfer::step transfer::hear_client() {
+    if (tls_->in_kernel())
+        tls_->watch_key(client_.get(), quantum); // a record holds a byte at least
+    if (!std::exchange(input_, false))
+        return step::sent;
     switch (tls_->read(client_.get(), engine_.tls_place())) {
     case tls_channel::heard::nothing_new:
     case tls_channel::heard::closed: // its direction only: it may well want the response (RFC 8446, 6.1)

@@ -16,6 +16,7 @@ enum class write_error : std::uint8_t { again, client_gone, other };
     case EIO: // sendfile: the disk
     case ENOMEM:
     case EINVAL:
+    case EBADMSG: // the kernel failed to seal a TLS record
     case EOVERFLOW:
     case EBADF:
         return write_error::other;
