@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
+#include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -99,7 +100,9 @@ engine::transfer_log readable_log::writer() const {
 }
 
 running_engine::running_engine(engine::engine_options options)
-    : sender(loop, std::move(options), log_.writer()) {}
+    : sender(loop, std::move(options), log_.writer()) {
+    std::signal(SIGPIPE, SIG_IGN); // sendfile(2) has no MSG_NOSIGNAL: as the programs around the engine do
+}
 
 void running_engine::begin(offer offered, std::vector<file_descriptor> descriptors) {
     auto ready = sender.prepare(std::move(offered), std::move(descriptors));
