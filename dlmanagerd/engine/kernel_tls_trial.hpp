@@ -9,7 +9,7 @@ namespace dlhandoff::engine {
 /// what record_cipher makes of it, and the kernel's count of records is right. TLS 1.2 can't change its key:
 /// then the kernel must be able to do all this in TLS 1.3, too, with the same cipher.
 ///
-/// False also where no such connection can be made. Takes well below a millisecond, and two seconds at most.
+/// False also where no such connection can be made. The caller waits for it, two seconds at most.
 [[nodiscard]] bool kernel_seals_as_we_do(const tls_suite& suite) noexcept;
 
 } // namespace dlhandoff::engine

@@ -34,7 +34,8 @@ struct transfer_record {
     std::chrono::milliseconds queued{};
     std::chrono::milliseconds duration{}; ///< since the claim
     outcome how = outcome::complete;
-    std::string tls; ///< version, suite and who seals: "TLSv1.3 TLS_AES_256_GCM_SHA384 user"; empty without
+    std::string tls; ///< version, suite and who seals: "TLSv1.3 TLS_AES_256_GCM_SHA384 user", or "kernel";
+                     ///< empty without
     std::string_view transfer_class; ///< "default"
     std::string_view manager;        ///< "m1"
 };
