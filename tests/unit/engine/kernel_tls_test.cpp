@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <linux/tls.h>
+#include <memory>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <nlohmann/json.hpp>
@@ -53,15 +54,18 @@ TEST(kernel_tls, a_trial_leaves_nothing_open) {
 struct protection {
     int version;
     const char* suite;
+    std::uint16_t number; ///< IANA's
 };
 
 struct kernel_tls_suites : testing::TestWithParam<protection> {
     void SetUp() override {
-        const tls_session session = peers.session();
-        if (!kernel_tls::usable_for(*engine::find_tls_suite(session.version, session.suite)))
+        const auto version = static_cast<std::uint16_t>(GetParam().version);
+        if (!kernel_tls::usable_for(*engine::find_tls_suite(version, GetParam().number)))
             GTEST_SKIP() << "this kernel's TLS is not there (module tls), or older than Linux 6.14";
-        SSL_set_msg_callback(peers.client(), note_key_update);
-        SSL_set_msg_callback_arg(peers.client(), &key_updates);
+        file = std::make_unique<sample_file>(3'000'000);
+        peers = std::make_unique<tls_peers>(GetParam().version, GetParam().suite);
+        SSL_set_msg_callback(peers->client(), note_key_update);
+        SSL_set_msg_callback_arg(peers->client(), &key_updates);
     }
 
     static void note_key_update(int write, int, int type, const void* data, std::size_t, SSL*, void* count) {
@@ -71,14 +75,14 @@ struct kernel_tls_suites : testing::TestWithParam<protection> {
     }
 
     void offer_to(running_engine& runner, std::vector<plan_piece> pieces) {
-        const file_identity identity = file.identity();
-        const tls_session session = peers.session();
+        const file_identity identity = file->identity();
+        const tls_session session = peers->session();
         request_facts facts;
         facts.method = "GET";
         facts.uri = "/sample";
         std::vector<file_descriptor> descriptors;
-        descriptors.push_back(std::move(peers.connection.server));
-        descriptors.push_back(file.open());
+        descriptors.push_back(std::move(peers->connection.server));
+        descriptors.push_back(file->open());
         runner.begin(std::get<offer>(offer::make(facts, {&identity, 1}, pieces, bytes_of(text), &session)),
                      std::move(descriptors));
     }
@@ -86,18 +90,18 @@ struct kernel_tls_suites : testing::TestWithParam<protection> {
     [[nodiscard]] std::string content_of(const std::vector<plan_piece>& pieces) const {
         std::string whole;
         for (const plan_piece& piece : pieces)
-            whole += (piece.from == plan_piece::source::memory ? text : file.content())
+            whole += (piece.from == plan_piece::source::memory ? text : file->content())
                          .substr(piece.offset, piece.length);
         return whole;
     }
 
     [[nodiscard]] std::vector<plan_piece> head_and_file() const {
         return {{plan_piece::source::memory, 0, 0, text.size()},
-                {plan_piece::source::file, 0, 0, file.content().size()}};
+                {plan_piece::source::file, 0, 0, file->content().size()}};
     }
 
     json ended(running_engine& runner) {
-        peers.connection.client.reset();
+        peers->connection.client.reset();
         EXPECT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
         const auto lines = runner.log_lines();
         EXPECT_EQ(lines.size(), 1U);
@@ -112,8 +116,8 @@ struct kernel_tls_suites : testing::TestWithParam<protection> {
     }
 
     const std::string text = "HTTP/1.1 206 Partial Content\r\nConnection: close\r\n\r\n";
-    const sample_file file{3'000'000};
-    tls_peers peers{GetParam().version, GetParam().suite};
+    std::unique_ptr<sample_file> file;
+    std::unique_ptr<tls_peers> peers;
     int key_updates = 0;
 };
 
@@ -127,20 +131,20 @@ TEST_P(kernel_tls_suites, pieces_of_memory_and_file_arrive_in_their_order) {
     running_engine runner;
     offer_to(runner, pieces);
     std::string received;
-    ASSERT_TRUE(runner.run_until([&] { return !peers.read_available(received); }));
+    ASSERT_TRUE(runner.run_until([&] { return !peers->read_available(received); }));
     EXPECT_TRUE(received == content_of(pieces));
     expect_complete(runner);
 }
 
 TEST_P(kernel_tls_suites, a_socket_that_takes_pieces_of_records_loses_nothing_of_the_end) {
     const int small = 4096;
-    ::setsockopt(peers.connection.server.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    ::setsockopt(peers->connection.server.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     const std::vector<plan_piece> pieces{{plan_piece::source::memory, 0, 0, text.size()},
                                          {plan_piece::source::file, 0, 5, 400'001}};
     running_engine runner;
     offer_to(runner, pieces);
     std::string received;
-    ASSERT_TRUE(runner.run_until([&] { return !peers.read_available(received, 3000); }));
+    ASSERT_TRUE(runner.run_until([&] { return !peers->read_available(received, 3000); }));
     EXPECT_TRUE(received == content_of(pieces));
     expect_complete(runner);
 }
@@ -153,9 +157,9 @@ TEST_P(kernel_tls_suites, what_the_client_says_meanwhile_is_read) {
     ASSERT_TRUE(runner.run_until([&] {
         if (received.size() > next) {
             next += 500'000;
-            EXPECT_EQ(SSL_write(peers.client(), "GET / HTTP/1.1\r\n", 16), 16);
+            EXPECT_EQ(SSL_write(peers->client(), "GET / HTTP/1.1\r\n", 16), 16);
         }
-        return !peers.read_available(received, 50'000);
+        return !peers->read_available(received, 50'000);
     }));
     EXPECT_TRUE(received == content_of(head_and_file()));
     expect_complete(runner);
@@ -166,9 +170,9 @@ TEST_P(kernel_tls_suites, garbage_from_the_client_ends_the_connection) {
     offer_to(runner, head_and_file());
     std::string received;
     ASSERT_TRUE(
-        runner.run_until([&] { return peers.read_available(received, 10'000) && !received.empty(); }));
+        runner.run_until([&] { return peers->read_available(received, 10'000) && !received.empty(); }));
     const std::string garbage = std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'x');
-    ASSERT_EQ(::send(peers.connection.client.get(), garbage.data(), garbage.size(), MSG_NOSIGNAL), 37);
+    ASSERT_EQ(::send(peers->connection.client.get(), garbage.data(), garbage.size(), MSG_NOSIGNAL), 37);
     ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
     EXPECT_EQ(json::parse(runner.log_lines().front())["outcome"], "error");
 }
@@ -178,11 +182,11 @@ TEST_P(kernel_tls_suites, a_file_that_is_changed_under_way_ends_the_connection) 
     offer_to(runner, head_and_file());
     std::string received;
     ASSERT_TRUE(runner.run_until(
-        [&] { return peers.read_available(received, 10'000) && received.size() > 500'000; }));
-    const file_descriptor writer(::open(file.path().c_str(), O_WRONLY | O_CLOEXEC));
+        [&] { return peers->read_available(received, 10'000) && received.size() > 500'000; }));
+    const file_descriptor writer(::open(file->path().c_str(), O_WRONLY | O_CLOEXEC));
     ASSERT_EQ(::pwrite(writer.get(), "x", 1, 0), 1);
     try {
-        ASSERT_TRUE(runner.run_until([&] { return !peers.read_available(received); }));
+        ASSERT_TRUE(runner.run_until([&] { return !peers->read_available(received); }));
         FAIL() << "the response must not end with close_notify";
     } catch (const std::runtime_error& error) {
         EXPECT_EQ(std::string(error.what()).find("mac"), std::string::npos) << error.what();
@@ -192,18 +196,18 @@ TEST_P(kernel_tls_suites, a_file_that_is_changed_under_way_ends_the_connection) 
 }
 
 TEST_P(kernel_tls_suites, bytes_on_the_wire_are_counted_exactly) {
-    const int socket = peers.connection.server.get();
-    const int client = peers.connection.client.get();
+    const int socket = peers->connection.server.get();
+    const int client = peers->connection.client.get();
     std::array<char, 65536> wire{};
     while (::recv(client, wire.data(), wire.size(), MSG_DONTWAIT) > 0) // TLS 1.3's session tickets
         ;
-    tls_channel channel(peers.session());
+    tls_channel channel(peers->session());
     ASSERT_TRUE(channel.start_kernel(socket));
     std::string sent;
     for (const std::size_t size : {1U, 100U, 16384U, 20'000U, 7U}) {
-        ASSERT_EQ(::send(socket, file.content().data(), size, MSG_NOSIGNAL | (size == 100 ? MSG_MORE : 0)),
+        ASSERT_EQ(::send(socket, file->content().data(), size, MSG_NOSIGNAL | (size == 100 ? MSG_MORE : 0)),
                   static_cast<ssize_t>(size));
-        sent += file.content().substr(0, size);
+        sent += file->content().substr(0, size);
     }
     channel.close();
     ASSERT_EQ(channel.send_control(socket), kernel_tls::result::done);
@@ -220,26 +224,26 @@ TEST_P(kernel_tls_suites, bytes_on_the_wire_are_counted_exactly) {
 }
 
 TEST_P(kernel_tls_suites, a_worn_key_is_changed) {
-    const int socket = peers.connection.server.get();
-    tls_channel channel(peers.session());
+    const int socket = peers->connection.server.get();
+    tls_channel channel(peers->session());
     channel.limit_records(40);
     ASSERT_TRUE(channel.start_kernel(socket));
     std::string received;
     std::size_t sent = 0;
-    while (sent < file.content().size()) {
+    while (sent < file->content().size()) {
         channel.watch_key(socket, 8);
         while (channel.send_control(socket) == kernel_tls::result::would_block)
-            ASSERT_TRUE(peers.read_available(received));
-        const ssize_t taken =
-            ::send(socket, file.content().data() + sent,
-                   std::min<std::size_t>(100'000, file.content().size() - sent), MSG_NOSIGNAL | MSG_DONTWAIT);
+            ASSERT_TRUE(peers->read_available(received));
+        const ssize_t taken = ::send(socket, file->content().data() + sent,
+                                     std::min<std::size_t>(100'000, file->content().size() - sent),
+                                     MSG_NOSIGNAL | MSG_DONTWAIT);
         if (taken > 0)
             sent += static_cast<std::size_t>(taken);
-        ASSERT_TRUE(peers.read_available(received));
+        ASSERT_TRUE(peers->read_available(received));
     }
     while (received.size() < sent)
-        ASSERT_TRUE(peers.read_available(received));
-    EXPECT_TRUE(received == file.content());
+        ASSERT_TRUE(peers->read_available(received));
+    EXPECT_TRUE(received == file->content());
     // TLS 1.2 has no KeyUpdate.
     if (GetParam().version == TLS1_3_VERSION)
         EXPECT_GE(key_updates, 3);
@@ -248,12 +252,12 @@ TEST_P(kernel_tls_suites, a_worn_key_is_changed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(all, kernel_tls_suites,
-                         testing::Values(protection{TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256"},
-                                         protection{TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384"},
-                                         protection{TLS1_3_VERSION, "TLS_CHACHA20_POLY1305_SHA256"},
-                                         protection{TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256"},
-                                         protection{TLS1_2_VERSION, "ECDHE-RSA-AES256-GCM-SHA384"},
-                                         protection{TLS1_2_VERSION, "ECDHE-RSA-CHACHA20-POLY1305"}),
+                         testing::Values(protection{TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256", 0x1301},
+                                         protection{TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384", 0x1302},
+                                         protection{TLS1_3_VERSION, "TLS_CHACHA20_POLY1305_SHA256", 0x1303},
+                                         protection{TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256", 0xc02f},
+                                         protection{TLS1_2_VERSION, "ECDHE-RSA-AES256-GCM-SHA384", 0xc030},
+                                         protection{TLS1_2_VERSION, "ECDHE-RSA-CHACHA20-POLY1305", 0xcca8}),
                          [](const auto& test) {
                              std::string name = test.param.suite;
                              std::erase_if(name, [](char c) { return c == '-' || c == '_'; });
@@ -274,10 +278,10 @@ TEST_P(kernel_tls_updates, key_updates_of_the_client_are_answered) {
             next += 500'000;
             const bool ask = told >= asked;
             ++(ask ? asked : told);
-            SSL_key_update(peers.client(), ask ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
-            SSL_do_handshake(peers.client());
+            SSL_key_update(peers->client(), ask ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
+            SSL_do_handshake(peers->client());
         }
-        return !peers.read_available(received, 50'000);
+        return !peers->read_available(received, 50'000);
     }));
     EXPECT_GE(asked, 2);
     EXPECT_EQ(key_updates, asked);
@@ -286,9 +290,9 @@ TEST_P(kernel_tls_updates, key_updates_of_the_client_are_answered) {
 }
 
 INSTANTIATE_TEST_SUITE_P(tls13, kernel_tls_updates,
-                         testing::Values(protection{TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256"},
-                                         protection{TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384"},
-                                         protection{TLS1_3_VERSION, "TLS_CHACHA20_POLY1305_SHA256"}),
+                         testing::Values(protection{TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256", 0x1301},
+                                         protection{TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384", 0x1302},
+                                         protection{TLS1_3_VERSION, "TLS_CHACHA20_POLY1305_SHA256", 0x1303}),
                          [](const auto& test) {
                              std::string name = test.param.suite;
                              std::erase_if(name, [](char c) { return c == '_'; });
