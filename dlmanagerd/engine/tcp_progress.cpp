@@ -12,7 +12,8 @@
 namespace dlhandoff::engine {
 namespace {
 
-constexpr int state_established = 1; // TCP_ESTABLISHED and TCP_CLOSE_WAIT of <net/tcp_states.h>, kernel ABI
+constexpr int state_established = 1; // TCP_ESTABLISHED and so on of <net/tcp_states.h>, kernel ABI
+constexpr int state_close = 7;
 constexpr int state_close_wait = 8;
 
 std::optional<tcp_info> info_of(int socket) noexcept {
@@ -75,6 +76,11 @@ bool is_tcp(int socket) noexcept {
 bool is_connected(int socket) noexcept {
     const auto info = info_of(socket);
     return info && (info->tcpi_state == state_established || info->tcpi_state == state_close_wait);
+}
+
+bool is_over(int socket) noexcept {
+    const auto info = info_of(socket);
+    return !info || info->tcpi_state == state_close;
 }
 
 } // namespace dlhandoff::engine

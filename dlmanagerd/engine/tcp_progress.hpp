@@ -32,5 +32,7 @@ class tcp_progress {
 /// client).
 [[nodiscard]] bool is_tcp(int socket) noexcept;
 [[nodiscard]] bool is_connected(int socket) noexcept;
+/// Whether both directions have ended, or a reset has ended them: nothing more will be acknowledged.
+[[nodiscard]] bool is_over(int socket) noexcept;
 
 } // namespace dlhandoff::engine

@@ -138,7 +138,10 @@ std::size_t tls_channel::batch::sent(std::size_t bytes) noexcept {
     }
     channel.write_.sequence += index;
     if (index > 0 && records_[index - 1].is_control) {
-        channel.wire_control_ += begin - (index > 1 ? records_[index - 2].end : 0);
+        const std::size_t size = begin - (index > 1 ? records_[index - 2].end : 0);
+        channel.wire_control_ += size;
+        if (channel.control_ == control::close_notify)
+            channel.wire_closing_ = size;
         if (channel.control_ == control::key_update)
             channel.write_.update();
         channel.control_ = control::none;
@@ -195,7 +198,10 @@ kernel_tls::result tls_channel::send_control(int socket) {
         }
         if (sent != kernel_tls::result::done)
             return sent;
-        if (std::exchange(control_, control::none) == control::key_update) {
+        const control done = std::exchange(control_, control::none);
+        if (done == control::close_notify)
+            wire_closing_ = record_overhead(suite()) + 2;
+        if (done == control::key_update) {
             if (!kernel_->change_key(socket, write_))
                 return kernel_tls::result::failed;
             write_.update();
@@ -278,11 +284,11 @@ std::string tls_channel::describe() const {
 
 std::uint64_t tls_channel::plaintext_of(std::uint64_t wire, std::uint64_t wire_sent,
                                         std::uint64_t plaintext_sent) const noexcept {
-    if (wire >= wire_sent)
+    if (wire >= wire_sent - wire_closing_)
         return plaintext_sent;
     if (kernel_)
-        return plaintext_sent - std::min(plaintext_sent, wire_sent - wire);
-    const std::uint64_t data = wire - std::min(wire, wire_control_);
+        return plaintext_sent - std::min(plaintext_sent, wire_sent - wire_closing_ - wire);
+    const std::uint64_t data = wire - std::min(wire, wire_control_ - wire_closing_);
     const std::uint64_t full = max_record_plaintext + record_overhead(suite());
     const std::uint64_t rest = data % full;
     const std::uint64_t prefix = record_prefix(suite());

@@ -137,6 +137,7 @@ class tls_channel {
     std::optional<kernel_tls> kernel_; ///< seals instead of this channel
     std::uint64_t wire_sent_ = 0;
     std::uint64_t wire_control_ = 0; ///< of wire_sent_, bytes of control records
+    std::uint64_t wire_closing_ = 0; ///< of wire_control_, those of close_notify: the last ones
     std::uint64_t record_limit_;
     std::uint32_t partial_ = 0;       ///< bytes of the next record that the kernel has already
     control control_ = control::none; ///< the control record that is being sent

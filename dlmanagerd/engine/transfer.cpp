@@ -255,11 +255,10 @@ void transfer::deliver_turn() {
     const client_input last = std::exchange(input_, false) ? peek_input(client_.get()) : client_input::none;
     if (last == client_input::ended)
         return start_draining();
-    note_progress();
-    const bool has_all = last_acked_ == written();
     if (last == client_input::failed)
-        return engine_.finish(*this, has_all ? outcome::complete : outcome::client_closed);
-    if (has_all)
+        return engine_.finish(*this, outcome_at_reset());
+    note_progress();
+    if (last_acked_ == written())
         return engine_.finish(*this, outcome::complete, engine::connection_end::keep_alive);
     wait_for_acknowledgement();
 }
@@ -271,6 +270,11 @@ void transfer::start_draining() {
     drain_turn();
 }
 
+/// Browsers close when they have the whole response: that they have no close_notify then doesn't matter.
+outcome transfer::outcome_at_reset() const noexcept {
+    return delivered() == total_ ? outcome::complete : outcome::client_closed;
+}
+
 /// Closing a socket with unread input resets it, and the reset may overtake the end of the response (RFC
 /// 9112, 9.6): so whatever the client sends is read away until it closes too.
 void transfer::drain_turn() {
@@ -278,10 +282,11 @@ void transfer::drain_turn() {
         shut_ = ::shutdown(client_.get(), SHUT_WR) == 0;
     const client_input last = drop_input(client_.get());
     note_progress();
-    const bool has_all = last_acked_ == written();
-    if (last == client_input::failed)
-        return engine_.finish(*this, has_all ? outcome::complete : outcome::client_closed);
-    if (!has_all)
+    // A client that closes before our last bytes come answers them with a reset. recv(2) doesn't tell: once
+    // the end of file has been read, it says nothing else (SOCK_DONE of the kernel).
+    if (last == client_input::failed || (last == client_input::ended && is_over(client_.get())))
+        return engine_.finish(*this, outcome_at_reset());
+    if (last_acked_ != written())
         return wait_for_acknowledgement();
     if (last == client_input::ended || engine_.loop_.now() >= progressed_ + linger)
         return engine_.finish(*this, outcome::complete);

@@ -115,6 +115,7 @@ class transfer final : public event_handler, public deadline_hook {
     void start_draining();
     void drain_turn();
     void wait_for_acknowledgement();
+    [[nodiscard]] outcome outcome_at_reset() const noexcept;
     void note_progress() noexcept;
 
     engine& engine_;

@@ -168,6 +168,19 @@ INSTANTIATE_TEST_SUITE_P(
                     std::pair{tls13, std::uint16_t{0x1303}}, std::pair{tls12, std::uint16_t{0xc02f}},
                     std::pair{tls12, std::uint16_t{0xc030}}, std::pair{tls12, std::uint16_t{0xcca8}}));
 
+TEST_P(tls_channel_test, the_response_is_whole_without_close_notify) {
+    tls_channel channel(session);
+    receiver client(session);
+    const auto content = sample(50'000);
+    (void)send_all(
+        channel, content, [] { return SIZE_MAX; }, client);
+    const std::uint64_t close_notify = record_overhead(channel.suite()) + 2;
+    const std::uint64_t wire = channel.wire_sent();
+    EXPECT_EQ(channel.plaintext_of(wire, content.size()), content.size());
+    EXPECT_EQ(channel.plaintext_of(wire - close_notify, content.size()), content.size());
+    EXPECT_LT(channel.plaintext_of(wire - close_notify - 20, content.size()), content.size());
+}
+
 TEST(record_cipher_test, a_changed_bit_is_not_opened) {
     const tls_session session = session_of(tls13, 0x1302);
     const traffic_key key(*find_tls_suite(tls13, 0x1302), session.write_secret, 0);

@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -204,6 +206,25 @@ TEST_F(transfer_test, a_client_that_closes_its_half_first_gets_everything) {
     offer_to(runner, file);
     EXPECT_EQ(receive_all(runner)["outcome"], "complete");
     EXPECT_TRUE(received == head + file.content());
+}
+
+TEST_F(transfer_test, a_client_that_resets_after_its_end_of_file_is_not_waited_for) {
+    const sample_file file(200'000);
+    running_engine runner;
+    const int server = connection.server.get();
+    ASSERT_EQ(::shutdown(connection.client.get(), SHUT_WR), 0);
+    offer_to(runner, file);
+    // All is with the kernel, and more than the client has room for.
+    ASSERT_TRUE(runner.run_until([&] {
+        tcp_info info{};
+        socklen_t size = sizeof info;
+        return ::getsockopt(server, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+               info.tcpi_state == TCP_LAST_ACK;
+    }));
+    connection.client.reset();
+    const json line = ended(runner);
+    EXPECT_EQ(line["outcome"], "client-closed");
+    EXPECT_LT(line["delivered"], line["sent"]);
 }
 
 TEST_F(transfer_test, what_was_written_before_the_handoff_does_not_count_as_delivered) {
