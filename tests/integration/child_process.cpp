@@ -58,9 +58,19 @@ std::vector<pid_t> processes(Predicate&& wanted) {
     return found;
 }
 
+/// As execve(2) wants them.
+std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
+    std::vector<char*> pointers;
+    pointers.reserve(texts.size() + 1);
+    for (const std::string& text : texts)
+        pointers.push_back(const_cast<char*>(text.c_str()));
+    pointers.push_back(nullptr);
+    return pointers;
+}
+
 /// After fork(): only what is async-signal-safe.
-[[noreturn]] void become(char* const* arguments, int output, const child_process::options& how,
-                         pid_t parent) {
+[[noreturn]] void become(char* const* arguments, char* const* environment, int output,
+                         const child_process::options& how, pid_t parent) {
     ::setsid();
     if (how.descriptors) {
         const rlimit limit{*how.descriptors, *how.descriptors};
@@ -73,9 +83,11 @@ std::vector<pid_t> processes(Predicate&& wanted) {
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent)
         ::_exit(126);
-    ::dup2(output, STDOUT_FILENO);
+    if (how.conversation >= 0)
+        ::dup2(how.conversation, STDIN_FILENO);
+    ::dup2(how.conversation >= 0 ? how.conversation : output, STDOUT_FILENO);
     ::dup2(output, STDERR_FILENO);
-    ::execv(arguments[0], arguments);
+    ::execve(arguments[0], arguments, environment);
     ::_exit(127);
 }
 
@@ -96,10 +108,11 @@ account httpd_account() {
 }
 
 child_process::child_process(const options& how) {
-    std::vector<char*> arguments;
-    for (const std::string& argument : how.command)
-        arguments.push_back(const_cast<char*>(argument.c_str()));
-    arguments.push_back(nullptr);
+    const std::vector<char*> arguments = pointers_to(how.command);
+    std::vector<std::string> variables(how.environment);
+    for (char** variable = environ; *variable != nullptr; ++variable)
+        variables.emplace_back(*variable);
+    const std::vector<char*> environment = pointers_to(variables);
     const std::string output = how.output.empty() ? "/dev/null" : how.output;
     const file_descriptor log(::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
     if (!log)
@@ -109,7 +122,7 @@ child_process::child_process(const options& how) {
     if (pid_ < 0)
         throw_errno("fork");
     if (pid_ == 0)
-        become(arguments.data(), log.get(), how, parent);
+        become(arguments.data(), environment.data(), log.get(), how, parent);
 }
 
 child_process::~child_process() {

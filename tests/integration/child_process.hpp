@@ -29,6 +29,9 @@ class child_process {
         std::string output{};                ///< the file that its standard output and error are appended to
         std::optional<account> run_as{};     ///< root only: become this user first
         std::optional<rlim_t> descriptors{}; ///< RLIMIT_NOFILE
+        /// Its standard input and output instead; only borrowed. `output` then has its standard error alone.
+        int conversation = -1;
+        std::vector<std::string> environment{}; ///< "NAME=value", besides the test's own
     };
     /// Call on a thread that outlives the program: its death signal follows the thread that forked.
     explicit child_process(const options& how);

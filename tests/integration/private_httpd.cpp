@@ -155,7 +155,9 @@ void private_httpd::start() {
         child_process::options{.command = {HTTPD_PROGRAM, "-f", configuration_file(), "-DFOREGROUND"},
                                .output = directory_ / "logs/console.log",
                                .run_as = {},
-                               .descriptors = {}});
+                               .descriptors = {},
+                               .conversation = -1,
+                               .environment = options_.environment});
     const bool answers = eventually(
         [this] {
             if (!program_->running())
@@ -221,18 +223,22 @@ std::string private_httpd::url(std::string_view path) const {
 }
 
 std::string private_httpd::note_of(std::string_view probe) const {
-    std::string note;
-    const std::string wanted = std::string(probe) + '\t';
+    std::vector<std::string> notes;
     const bool found = eventually([&] {
-        std::istringstream lines(read_file(directory_ / "logs/access.log"));
-        for (std::string line; std::getline(lines, line);)
-            if (line.starts_with(wanted)) {
-                note = line.substr(wanted.size(), line.find('\t', wanted.size()) - wanted.size());
-                return true;
-            }
-        return false;
+        notes = notes_of(probe);
+        return !notes.empty();
     });
-    return found ? note : "(the request is not in the access log)";
+    return found ? notes.front() : "(the request is not in the access log)";
+}
+
+std::vector<std::string> private_httpd::notes_of(std::string_view probe) const {
+    std::vector<std::string> notes;
+    const std::string wanted = std::string(probe) + '\t';
+    std::istringstream lines(read_file(directory_ / "logs/access.log"));
+    for (std::string line; std::getline(lines, line);)
+        if (line.starts_with(wanted))
+            notes.push_back(line.substr(wanted.size(), line.find('\t', wanted.size()) - wanted.size()));
+    return notes;
 }
 
 std::size_t private_httpd::requests_with_note(std::string_view note) const {

@@ -22,6 +22,7 @@ struct httpd_options {
     /// Goes into the server's context, after DLHandoff's LoadModule and the document root; ${ROOT} is the
     /// test's directory.
     std::string configuration{};
+    std::vector<std::string> environment{}; ///< "NAME=value"
 };
 
 /// Where a private httpd serves HTTPS, if it has https_configuration(): its address is its own.
@@ -69,6 +70,8 @@ class private_httpd {
 
     /// The note dlhandoff of the request with this X-Probe ("-" if it has none), once it is logged.
     [[nodiscard]] std::string note_of(std::string_view probe) const;
+    /// The notes of all requests that are logged with this X-Probe now.
+    [[nodiscard]] std::vector<std::string> notes_of(std::string_view probe) const;
     /// Requests logged with this note.
     [[nodiscard]] std::size_t requests_with_note(std::string_view note) const;
     [[nodiscard]] std::string error_log() const;

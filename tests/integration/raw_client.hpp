@@ -18,6 +18,8 @@ class raw_client {
     /// `receive_buffer`: SO_RCVBUF, set before connecting, so that the server can't send far ahead; 0 leaves
     /// it.
     raw_client(const std::string& address, std::uint16_t port, int receive_buffer = 0);
+    /// Goes on with a stream socket that is connected.
+    explicit raw_client(file_descriptor connected) : socket_(std::move(connected)) {}
 
     void send(std::string_view text);
     /// Ends the sending side only: the server reads an end of file.
