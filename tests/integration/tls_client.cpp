@@ -78,9 +78,16 @@ tls_client::tls_client(const std::string& address, std::uint16_t port, const tls
         // SSL_set_tlsext_host_name(), which is a macro with an old-style cast.
         SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
                  const_cast<char*>(options.server_name.c_str()));
+    if (options.session != nullptr && SSL_set_session(ssl_.get(), options.session) != 1)
+        throw_openssl("SSL_set_session");
     for (int done; (done = SSL_connect(ssl_.get())) != 1;)
         if (SSL_get_error(ssl_.get(), done) != SSL_ERROR_WANT_READ || !receive())
             throw_openssl("TLS handshake");
+}
+
+tls_client::~tls_client() {
+    // A session is not resumed if its connection was not shut down (SSL_clear(3)).
+    SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 }
 
 void tls_client::on_info(const SSL* ssl, int where, int value) {
@@ -108,10 +115,6 @@ void tls_client::update_keys(bool both) {
 void tls_client::ask_to_renegotiate() {
     if (SSL_renegotiate(ssl_.get()) != 1)
         throw_openssl("SSL_renegotiate");
-    // Sends the ClientHello; the answer comes between the data.
-    const int done = SSL_do_handshake(ssl_.get());
-    if (done != 1 && SSL_get_error(ssl_.get(), done) != SSL_ERROR_WANT_READ)
-        throw_openssl("SSL_do_handshake");
 }
 
 bool tls_client::receive() {
@@ -170,6 +173,14 @@ std::string tls_client::read_to_end() {
     while (fill()) {
     }
     return std::exchange(unread_, {});
+}
+
+std::string tls_client::stapled_status() const {
+    // SSL_get_tlsext_status_ocsp_resp(), which is a macro with an old-style cast.
+    unsigned char* response = nullptr;
+    const long size = SSL_ctrl(ssl_.get(), SSL_CTRL_GET_TLSEXT_STATUS_REQ_OCSP_RESP, 0, &response);
+    return size > 0 ? std::string(reinterpret_cast<const char*>(response), static_cast<std::size_t>(size))
+                    : std::string();
 }
 
 std::string tls_client::server_common_name() const {

@@ -18,6 +18,7 @@ struct tls_client_options {
     std::string certificate{};            ///< the client's: a PEM file with certificate and key
     bool ask_for_status = false;          ///< status_request: a stapled OCSP response is wanted
     bool offer_certificate_later = false; ///< TLS 1.3's post_handshake_auth
+    SSL_SESSION* session = nullptr;       ///< to resume; only borrowed
     int receive_buffer = 0;               ///< SO_RCVBUF, so that the server can't send far ahead; 0 leaves it
     std::size_t bytes_a_read = 65536;     ///< taken from the socket at a time at most
 };
@@ -30,12 +31,16 @@ class tls_client {
   public:
     /// Connects and does the handshake.
     tls_client(const std::string& address, std::uint16_t port, const tls_client_options& options = {});
+    ~tls_client();
+    tls_client(const tls_client&) = delete;
+    tls_client& operator=(const tls_client&) = delete;
 
     /// In one record, if it fits.
     void send(std::string_view text);
     /// Sends a KeyUpdate (TLS 1.3); `both`: asks the server for one of its own, too.
     void update_keys(bool both);
-    /// Sends a ClientHello (TLS 1.2).
+    /// Sends a ClientHello (TLS 1.2) with the next read; only that can have data come between the handshake's
+    /// messages.
     void ask_to_renegotiate();
 
     /// The next response's head, its empty line included.
@@ -52,6 +57,8 @@ class tls_client {
     /// KeyUpdate messages that the server has sent.
     [[nodiscard]] int server_key_updates() const noexcept { return server_key_updates_; }
     [[nodiscard]] SSL* ssl() const noexcept { return ssl_.get(); }
+    /// The OCSP response (DER) that came with the handshake; empty: none.
+    [[nodiscard]] std::string stapled_status() const;
     /// The server's certificate's common name.
     [[nodiscard]] std::string server_common_name() const;
 
