@@ -1,7 +1,7 @@
 // Downloads over HTTPS: the connection's keys travel with the socket.
 #include "tests/integration/site.hpp"
+#include "tests/integration/tls_suites.hpp"
 
-#include <array>
 #include <cstdio>
 
 namespace dlhandoff::test {
@@ -15,19 +15,7 @@ INSTANTIATE_FOR_SETUPS(https, EVERY_SETUP);
 TEST_P(https, is_handed_off_with_every_suite) {
     site here({.how = GetParam(), .https = "SSLProtocol all\n"});
     here.add_document("file", 5 * megabyte + 13);
-    struct suite {
-        const char* openssl_name;
-        bool tls13;
-        const char* logged;
-    };
-    constexpr std::array<suite, 6> suites{
-        {{"TLS_AES_128_GCM_SHA256", true, "TLSv1.3 TLS_AES_128_GCM_SHA256 user"},
-         {"TLS_AES_256_GCM_SHA384", true, "TLSv1.3 TLS_AES_256_GCM_SHA384 user"},
-         {"TLS_CHACHA20_POLY1305_SHA256", true, "TLSv1.3 TLS_CHACHA20_POLY1305_SHA256 user"},
-         {"ECDHE-RSA-AES128-GCM-SHA256", false, "TLSv1.2 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 user"},
-         {"ECDHE-RSA-AES256-GCM-SHA384", false, "TLSv1.2 TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 user"},
-         {"ECDHE-RSA-CHACHA20-POLY1305", false, "TLSv1.2 TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 user"}}};
-    for (const suite& one : suites) {
+    for (const tls_suite_choice& one : handed_off_suites) {
         SCOPED_TRACE(one.openssl_name);
         auto client = here.client();
         http_request what{.path = "/file", .https = true};

@@ -3,7 +3,7 @@
 #include "tests/integration/interop_results.hpp"
 #include "tests/integration/tls_suites.hpp"
 
-#include <algorithm>
+#include <set>
 #include <sstream>
 
 namespace dlhandoff::test {
@@ -70,6 +70,81 @@ TEST(interop_browser, downloads_over_every_suite) {
     const std::string note = here.httpd().note_of("http2");
     EXPECT_EQ(note, "declined:http2");
     results.add("HTTP/2", note, note == "declined:http2");
+}
+
+/// A WAV file of noise (RIFF: 8 bits, mono, 100,000 samples a second). Ten minutes are 60 MB, more than a
+/// browser fetches ahead. To its player it is a video without pictures.
+void make_audio(const std::string& path, std::uint32_t seconds) {
+    constexpr std::uint32_t rate = 100'000;
+    const std::uint32_t bytes = rate * seconds;
+    const auto number = [](std::uint32_t value, int size) {
+        std::string text;
+        for (int i = 0; i < size; ++i)
+            text += static_cast<char>(value >> 8 * i);
+        return text;
+    };
+    write_file(path, "RIFF" + number(36 + bytes, 4) + "WAVEfmt " + number(16, 4) + number(1, 2) +
+                         number(1, 2) + number(rate, 4) + number(rate, 4) + number(1, 2) + number(8, 2) +
+                         "data" + number(bytes, 4) + sequence_bytes(0, bytes));
+}
+
+/// What a browser's media player does: a range from where the user has clicked, and no more of the one
+/// before.
+TEST(interop_browser, plays_and_seeks) {
+    NEEDS_BROWSER;
+    site here({.httpd = {.configuration = std::string(query_is_probe) + "AddType audio/wav .wav\n" +
+                                          "LogFormat \"%U %{Range}i %>s %{remote}p %{dlhandoff}n\" media\n"
+                                          "CustomLog logs/media.log media\n"},
+               .handoff = tagged_with_query});
+    make_audio(here.document("media.wav"), 600);
+    write_file(here.document("page.html"), std::string(reporting) + R"(
+<video id="player" muted src="/media.wav?media"></video>
+<script>
+const player = document.getElementById('player');
+const once = name => new Promise(done => player.addEventListener(name, done, {once: true}));
+(async () => {
+    await player.play();
+    report('duration', player.duration);
+    for (const place of [300, 500, 100]) {
+        const seeked = once('seeked');
+        player.currentTime = place;
+        await seeked;
+        while (player.currentTime < place + 0.2)
+            await once('timeupdate');
+        report('played' + place, player.error === null);
+    }
+})()
+</script>
+)");
+    browser chromium(here, here.httpd().url("/page.html"));
+    interop_results results(client_version(browser::program));
+    EXPECT_EQ(chromium.reported("duration"), "600");
+    bool right = true;
+    for (const char* const place : {"played300", "played500", "played100"}) {
+        const auto played = chromium.reported(place);
+        EXPECT_EQ(played, "true") << place << ' '
+                                  << chromium.reported("error", 0s).value_or(chromium.messages());
+        right = right && played == "true";
+    }
+    // Every part of the file was asked for as a range, and handed off; over how many connections?
+    std::set<std::string> connections;
+    int ranges = 0;
+    std::istringstream lines(read_file(here.directory() / "logs/media.log"));
+    for (std::string path, range, status, port, note; lines >> path >> range >> status >> port >> note;) {
+        connections.insert(port);
+        if (path != "/media.wav")
+            continue;
+        ++ranges;
+        EXPECT_TRUE(range.starts_with("bytes=")) << range;
+        EXPECT_EQ(status, "206");
+        EXPECT_EQ(note, "claimed") << range;
+        right = right && status == "206" && note == "claimed";
+    }
+    EXPECT_GE(ranges, 4);
+    // A player that leaves a range in the middle closes that connection: so one for each range, the page and
+    // its reports at most.
+    EXPECT_LE(static_cast<int>(connections.size()), ranges + 6);
+    results.add("plays and seeks over plain HTTP", "claimed", right);
 }
 
 } // namespace
