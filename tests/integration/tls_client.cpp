@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
+#include <cerrno>
 #include <netinet/in.h>
 #include <openssl/err.h>
 #include <poll.h>
@@ -65,7 +66,7 @@ tls_client::tls_client(const std::string& address, std::uint16_t port, const tls
     configure(context_.get(), options);
     ssl_.reset(SSL_new(context_.get()));
     BIO* const from_server = BIO_new(BIO_s_mem());
-    BIO* const to_server = BIO_new_socket(socket_.get(), BIO_NOCLOSE);
+    BIO* const to_server = BIO_new(BIO_s_mem());
     if (!ssl_ || from_server == nullptr || to_server == nullptr)
         throw_openssl("SSL_new");
     BIO_set_mem_eof_return(from_server, -1);
@@ -83,6 +84,7 @@ tls_client::tls_client(const std::string& address, std::uint16_t port, const tls
     for (int done; (done = SSL_connect(ssl_.get())) != 1;)
         if (SSL_get_error(ssl_.get(), done) != SSL_ERROR_WANT_READ || !receive())
             throw_openssl("TLS handshake");
+    flush();
 }
 
 tls_client::~tls_client() {
@@ -104,12 +106,14 @@ void tls_client::on_message(int write, int, int type, const void* data, std::siz
 void tls_client::send(std::string_view text) {
     if (SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())) != static_cast<int>(text.size()))
         throw_openssl("SSL_write");
+    flush();
 }
 
 void tls_client::update_keys(bool both) {
     if (SSL_key_update(ssl_.get(), both ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED) != 1 ||
         SSL_do_handshake(ssl_.get()) != 1)
         throw_openssl("SSL_key_update");
+    flush();
 }
 
 void tls_client::ask_to_renegotiate() {
@@ -117,7 +121,23 @@ void tls_client::ask_to_renegotiate() {
         throw_openssl("SSL_renegotiate");
 }
 
+void tls_client::flush() {
+    std::array<char, 16384> buffer;
+    for (int size; (size = BIO_read(SSL_get_wbio(ssl_.get()), buffer.data(), buffer.size())) > 0;)
+        for (int sent = 0; sent < size;) {
+            // Not by OpenSSL's own socket BIO, whose write(2) raises SIGPIPE.
+            const ssize_t taken = ::send(socket_.get(), buffer.data() + sent,
+                                         static_cast<std::size_t>(size - sent), MSG_NOSIGNAL);
+            if (taken < 0 && errno == EINTR)
+                continue;
+            if (taken < 0)
+                return;
+            sent += static_cast<int>(taken);
+        }
+}
+
 bool tls_client::receive() {
+    flush();
     pollfd wanted{socket_.get(), POLLIN, 0};
     int ready;
     do {

@@ -65,8 +65,10 @@ class tls_client {
   private:
     /// Decrypts what comes next; false at the connection's end.
     bool fill();
-    /// From the socket into OpenSSL; false at the end of file or a reset.
+    /// From the socket into OpenSSL; false at the end of file or a reset. Sends first what waits to be sent.
     bool receive();
+    /// From OpenSSL into the socket. A server that has gone is noticed when reading.
+    void flush();
     static void on_info(const SSL* ssl, int where, int value);
     static void on_message(int write, int version, int type, const void* data, std::size_t size, SSL* ssl,
                            void* self);
