@@ -15,7 +15,8 @@ browser::browser(site& here, const std::string& url) : site_(here) {
                     "--autoplay-policy=no-user-gesture-required", "--remote-debugging-port=0",
                     "--user-data-dir=" + profile, url},
         .output = here.directory() / "logs/browser.log",
-        .environment = {"HOME=" + profile, "XDG_CONFIG_HOME=" + profile, "XDG_CACHE_HOME=" + profile}});
+        .environment = {"HOME=" + profile, "XDG_CONFIG_HOME=" + profile, "XDG_CACHE_HOME=" + profile,
+                        "TMPDIR=" + profile}});
 }
 
 browser::~browser() {
