@@ -50,10 +50,11 @@ command_result with_wget(const task& what) {
                        "--header=" + what.probe_field(), "--output-document=" + what.into, what.url()});
 }
 
-/// Eight ranges at the same time, each over a connection of its own.
+/// Eight ranges at the same time, each over a connection of its own; slowed down, or the first one could have
+/// it all before the others begin.
 command_result with_aria2c(const task& what) {
     const std::filesystem::path into(what.into);
-    return run_client({"aria2c", "-x8", "-s8", "-k1M", "--no-conf", "--quiet",
+    return run_client({"aria2c", "-x8", "-s8", "-k1M", "--max-download-limit=20M", "--no-conf", "--quiet",
                        "--all-proxy=", "--max-tries=1", "--check-certificate=false", "--file-allocation=none",
                        "--allow-overwrite=true", "--auto-file-renaming=false",
                        "--header=" + what.probe_field(), "--dir=" + into.parent_path().string(),
