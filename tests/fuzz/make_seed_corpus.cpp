@@ -1,7 +1,8 @@
-// make_seed_corpus FOLDER: writes the messages that fuzzing starts from, one a file.
+// make_seed_corpus FOLDER: writes what fuzzing starts from, a folder for each target, one input a file.
 
 #include "shared/offer.hpp"
 #include "shared/wire.hpp"
+#include "tests/fuzz/tls_read_input.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -53,7 +54,7 @@ class corpus {
     std::filesystem::path folder_;
 };
 
-void write_all(const corpus& into) {
+void write_offers(const corpus& into) {
     constexpr std::string_view head =
         "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\nConnection: close\r\n\r\n";
     const std::vector<file_identity> one_file{{2049, 12, 100'000, 1'700'000'000'000'000'000}};
@@ -95,6 +96,56 @@ void write_all(const corpus& into) {
     into.write("answer-refused", encode(answer{9, false, refusal::full}));
 }
 
+/// Of each kind of descriptors one.
+void write_handbacks(const corpus& into) {
+    const auto message = encode(handback{3});
+    for (const auto& [name, descriptors] :
+         {std::pair{"tcp", 17}, {"no-descriptor", 0}, {"file", 1}, {"many", 31}, {"none-left", 32 + 17}}) {
+        std::vector<std::byte> input{static_cast<std::byte>(descriptors)};
+        input.insert(input.end(), message.begin(), message.end());
+        into.write(name, input);
+    }
+}
+
+/// What a client sends to tls_channel.
+void write_tls_inputs(const corpus& into) {
+    using fuzz::tls_read_step;
+    using texts = std::vector<tls_read_step>;
+    static constexpr std::uint8_t update[]{24, 0, 0, 1, 0}, update_asked_for[]{24, 0, 0, 1, 1};
+    static constexpr std::uint8_t close_notify[]{1, 0}, canceled[]{1, 90}, fatal[]{2, 40},
+        hello_request[]{0, 0, 0, 0};
+    static constexpr std::uint8_t request[]{'G', 'E', 'T', ' ', '/'}, header[]{23, 3, 3, 0, 20, 1, 2};
+    constexpr auto sealed = tls_read_step::sealed, answered = tls_read_step::sealed_then_answered;
+    const tls_read_step closing{sealed, 21, 0, 0, 0, close_notify};
+    const std::vector<std::pair<const char*, texts>> all{
+        {"close", {closing}},
+        {"request", {{sealed, 23, 0, 0, 0, request}, {sealed, 23, 17, 16'000, 9, request}, closing}},
+        {"key-updates",
+         {{answered, 22, 0, 0, 0, update_asked_for},
+          {sealed, 22, 3, 0, 4, update},
+          {answered, 23, 0, 0, 0, {}},
+          closing}},
+        {"alerts", {{sealed, 21, 0, 0, 0, canceled}, {sealed, 21, 0, 0, 0, fatal}}},
+        {"renegotiation", {{answered, 22, 0, 0, 0, hello_request}, closing}},
+        {"raw", {{sealed, 23, 0, 0, 0, request}, {tls_read_step::raw, 0, 0, 0, 3, header}}},
+        {"too-long", {{sealed, 23, 0, 16'500, 0, request}}},
+        {"no-type", {{sealed, 0, 0, 20, 0, {}}}},
+    };
+    for (const auto& [name, steps] : all)
+        for (std::uint8_t suite = 0; suite < 5; ++suite) {
+            std::vector<std::byte> input{static_cast<std::byte>(suite)};
+            for (const tls_read_step& step : steps) {
+                for (const int number :
+                     {int{step.how}, int{step.type}, int{step.padding}, step.zeros & 255, step.zeros >> 8,
+                      step.cut & 255, step.cut >> 8, static_cast<int>(step.content.size())})
+                    input.push_back(static_cast<std::byte>(number));
+                const auto content = std::as_bytes(step.content);
+                input.insert(input.end(), content.begin(), content.end());
+            }
+            into.write((std::string(name) + '-' + std::to_string(suite)).c_str(), input);
+        }
+}
+
 } // namespace
 
 int main(int argc, char** argv) try {
@@ -102,7 +153,10 @@ int main(int argc, char** argv) try {
         std::fputs("usage: make_seed_corpus FOLDER\n", stderr);
         return 2;
     }
-    write_all(corpus(argv[1]));
+    const std::filesystem::path folder(argv[1]);
+    write_offers(corpus(folder / "offer"));
+    write_handbacks(corpus(folder / "handback"));
+    write_tls_inputs(corpus(folder / "tls_read"));
     return EXIT_SUCCESS;
 } catch (const std::exception& error) {
     std::fprintf(stderr, "make_seed_corpus: %s\n", error.what());
