@@ -12,8 +12,10 @@
 /// engine's least TCP_NOTSENT_LOWAT, whose share of the work is the engine's.
 #include "dlmanagerd/engine/engine.hpp"
 #include "dlmanagerd/engine/transfer.hpp"
+#include "tests/bench/cpu_time.hpp"
 #include "tests/bench/fast_clients.hpp"
 #include "tests/bench/loopback.hpp"
+#include "tests/bench/median.hpp"
 #include "tests/bench/role.hpp"
 #include "tests/bench/sample.hpp"
 #include "tests/bench/sendfile_loop.hpp"
@@ -25,7 +27,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <sys/resource.h>
 #include <vector>
 
 namespace dlhandoff::bench {
@@ -56,15 +57,6 @@ struct cost {
     double speed;  ///< GB/s
 };
 
-double cpu_seconds() {
-    rusage usage{};
-    ::getrusage(RUSAGE_SELF, &usage);
-    const auto seconds = [](const timeval& time) {
-        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
-    };
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 void send_with_engine(std::vector<file_descriptor> connections, const sample& file, std::uint64_t times) {
     engine::event_loop loop;
     engine::engine sender(loop, {}, {});
@@ -91,20 +83,20 @@ cost measure(contestant who, const workload& work, const sample& file, bool copy
     role server("server", [&](channel& parent) {
         auto connections = listener.accept(work.clients);
         parent.tell(clock::now());
-        const double before = cpu_seconds();
+        const double before = own_cpu_seconds();
         if (who == contestant::engine)
             send_with_engine(std::move(connections), file, work.times);
         else
             send_with_sendfile_loop(std::move(connections), typical_head, file.descriptor(), file.size(),
                                     work.times,
                                     who == contestant::sendfile_loop ? 0 : engine::transfer::least_low_water);
-        parent.tell(cpu_seconds() - before);
+        parent.tell(own_cpu_seconds() - before);
     });
     role clients("clients", [&](channel& parent) {
         const std::uint64_t received = read_to_the_end(listener.port(), work.clients, copy);
         parent.tell(clock::now());
         parent.tell(received);
-        parent.tell(cpu_seconds());
+        parent.tell(own_cpu_seconds());
     });
     const auto began = server.talk().hear<clock::time_point>();
     const auto ended = clients.talk().hear<clock::time_point>();
@@ -115,28 +107,6 @@ cost measure(contestant who, const workload& work, const sample& file, bool copy
     const double sending = server.talk().hear<double>() / gigabytes;
     const double reading = clients.talk().hear<double>() / gigabytes;
     return {sending, sending + reading, gigabytes / std::chrono::duration<double>(ended - began).count()};
-}
-
-double median(std::vector<double> values) {
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
-}
-
-/// The same figure of all rounds.
-double median_of(const std::vector<cost>& rounds, double cost::*figure) {
-    std::vector<double> values;
-    for (const cost& one : rounds)
-        values.push_back(one.*figure);
-    return median(std::move(values));
-}
-
-/// Of each round by itself: what disturbs the machine disturbs both.
-double median_ratio(const std::vector<cost>& of, const std::vector<cost>& to, double cost::*figure) {
-    std::vector<double> values;
-    for (std::size_t i = 0; i < of.size(); ++i)
-        values.push_back(of[i].*figure / (to[i].*figure));
-    return median(std::move(values));
 }
 
 void compare(unsigned clients, const options& asked, const sample& file) {

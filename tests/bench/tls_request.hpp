@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <openssl/ssl.h>
+#include <string>
+
+namespace dlhandoff::bench {
+
+/// The beginning of an HTTPS download, with OpenSSL: TLS 1.3 handshake, TLS_AES_256_GCM_SHA384, whatever the
+/// certificate, and a request. What the server sends then is left in the socket: clients drop it as it is, so
+/// that decrypting doesn't make them slower than the server.
+class tls_request {
+  public:
+    /// Borrows a socket that connects or is connected, non-blocking.
+    tls_request(int socket, std::string request);
+
+    enum class progress { waits, sent, failed };
+    /// Goes on as far as it can without waiting.
+    [[nodiscard]] progress go_on();
+    /// What it waits for: POLLIN or POLLOUT.
+    [[nodiscard]] short waits_for() const noexcept;
+
+  private:
+    struct free_ssl {
+        void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
+    };
+    std::unique_ptr<SSL, free_ssl> ssl_;
+    std::string request_;
+};
+
+} // namespace dlhandoff::bench
