@@ -42,6 +42,7 @@ struct options {
     slow_clients::options clients;
     unsigned seconds = 20;
     std::vector<std::string> managers{"stock", "embedded", "service"};
+    unsigned warm_up = 5;
 };
 
 microseconds quantile(const std::vector<microseconds>& sorted, double which) {
@@ -149,6 +150,8 @@ void measure_probes(const options& asked, const std::string& manager_kind) {
     httpd_options.processes =
         static_cast<int>(asked.mpm == "prefork" ? asked.workers : std::max(1U, asked.workers / threads));
     httpd_options.configuration = configuration_of(manager_kind, manager.socket());
+    if (asked.clients.https)
+        httpd_options.configuration += test::https_configuration(directory);
     test::private_httpd httpd(directory, httpd_options);
     const std::string big = directory / "htdocs/big";
     std::ofstream(big).close();
@@ -158,10 +161,12 @@ void measure_probes(const options& asked, const std::string& manager_kind) {
     role clients("slow clients", [&](channel& parent) {
         slow_clients::options all = asked.clients;
         all.server = address_of(httpd);
+        if (all.https)
+            all.server.port = test::https_port;
         all.request = "GET /big HTTP/1.1\r\nHost: main.test\r\n\r\n";
         slow_clients many(all);
         many.connect();
-        many.read_for(std::chrono::seconds(5)); // all have come, and workers have seen them
+        many.read_for(std::chrono::seconds(asked.warm_up)); // all have come, and workers have seen them
         parent.tell('g');
         while (!parent.heard())
             many.read_for(std::chrono::milliseconds(100));
@@ -201,8 +206,9 @@ void run(const options& asked) {
     if (asked.seconds == 0)
         return;
     std::printf(
-        "%s, %u workers, %u downloads at %u bytes/s, a probe every 20 ms for %u s, at most 1 s each\n",
-        asked.mpm.c_str(), asked.workers, asked.clients.count, asked.clients.bytes_per_second, asked.seconds);
+        "%s, %u workers, %u %s downloads at %u bytes/s, a probe every 20 ms for %u s, at most 1 s each\n",
+        asked.mpm.c_str(), asked.workers, asked.clients.count, asked.clients.https ? "HTTPS" : "HTTP",
+        asked.clients.bytes_per_second, asked.seconds);
     std::printf("manager    streaming  answered timed out   p50 ms   p99 ms   max ms\n");
     for (const std::string& manager : asked.managers)
         measure_probes(asked, manager);
@@ -221,6 +227,8 @@ int main(int argc, char** argv) {
     app.add_option("--mpm", asked.mpm)->check(CLI::IsMember({"prefork", "worker", "event"}));
     app.add_option("--workers", asked.workers, "MaxRequestWorkers")->check(CLI::Range(1, 1000));
     app.add_option("--clients", asked.clients.count, "Slow downloads")->check(CLI::Range(1, 50000));
+    app.add_flag("--https", asked.clients.https, "Slow downloads over HTTPS; the probe stays with HTTP");
+    app.add_option("--warm-up", asked.warm_up, "Seconds before the first probe")->check(CLI::Range(1, 100));
     app.add_option("--rate", asked.clients.bytes_per_second, "Bytes a second of each");
     app.add_option("--seconds", asked.seconds, "How long to probe; 0: not at all")->check(CLI::Range(0, 200));
     app.add_option("--managers", asked.managers, "stock, embedded, service")

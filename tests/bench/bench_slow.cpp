@@ -32,14 +32,16 @@ struct memory {
 
 /// Sends the file to whoever connects, and tells its memory when asked.
 void play_manager(channel& parent, const loopback_listener& listener, const sample& file, unsigned warm_up,
-                  unsigned clients) {
+                  unsigned clients, bool tls) {
+    const tls_session keys = made_up_session();
     engine::event_loop loop;
     engine::engine sender(loop, {}, {});
     const auto accept_and_begin = [&](unsigned count) {
         for (unsigned i = 0; i < count; ++i) {
             std::vector<file_descriptor> descriptors = listener.accept(1);
             descriptors.push_back(file_descriptor::duplicate_of(file.descriptor()));
-            auto ready = sender.prepare(typical_offer(file.identity()), std::move(descriptors));
+            auto ready = sender.prepare(typical_offer(file.identity(), 1, tls ? &keys : nullptr),
+                                        std::move(descriptors));
             if (const auto* const reason = std::get_if<refusal>(&ready))
                 throw std::runtime_error("refused: " + std::string(name(*reason)));
             sender.begin(std::get<engine::engine::prepared>(std::move(ready)));
@@ -71,6 +73,7 @@ struct options {
     slow_clients::options clients;
     unsigned seconds = 15;
     double file_megabytes = 64;
+    bool tls = false;
 };
 
 void play_clients(channel& parent, slow_clients::options asked, unsigned warm_up, unsigned seconds) {
@@ -109,7 +112,7 @@ void run(options asked) {
     const loopback_listener listener;
     asked.clients.server.port = listener.port();
     role manager("manager", [&](channel& parent) {
-        play_manager(parent, listener, file, warm_up, asked.clients.count);
+        play_manager(parent, listener, file, warm_up, asked.clients.count, asked.tls);
     });
     role clients("clients",
                  [&](channel& parent) { play_clients(parent, asked.clients, warm_up, asked.seconds); });
@@ -127,9 +130,10 @@ void run(options asked) {
 
     const double count = asked.clients.count;
     const auto per_download = [&](std::int64_t bytes) { return static_cast<double>(bytes) / count; };
-    std::printf("%u downloads of %u bytes/s, SO_RCVBUF %d, after %u s: %u streaming, %.0f bytes/s each\n",
-                asked.clients.count, asked.clients.bytes_per_second, asked.clients.receive_buffer,
-                asked.seconds, read.streaming, static_cast<double>(read.received) / asked.seconds / count);
+    std::printf("%u %s downloads of %u bytes/s, SO_RCVBUF %d, after %u s: %u streaming, %.0f bytes/s each\n",
+                asked.clients.count, asked.tls ? "TLS" : "plain", asked.clients.bytes_per_second,
+                asked.clients.receive_buffer, asked.seconds, read.streaming,
+                static_cast<double>(read.received) / asked.seconds / count);
     std::printf("manager's own memory (PSS): %.2f MB before, %.2f MB with all: %.0f bytes per download\n",
                 static_cast<double>(before.own) * 1e-6, static_cast<double>(after.own) * 1e-6,
                 per_download(after.own - before.own));
@@ -158,6 +162,7 @@ int main(int argc, char** argv) {
     app.add_option("--file-megabytes", asked.file_megabytes, "Size of the download")
         ->check(CLI::Range(1.0, 1e4))
         ->capture_default_str();
+    app.add_flag("--tls", asked.tls, "In TLS records, which the clients drop as they are");
     CLI11_PARSE(app, argc, argv);
     try {
         dlhandoff::bench::run(asked);

@@ -42,7 +42,7 @@ const std::string_view typical_head = "HTTP/1.1 200 OK\r\n"
                                       "Content-Type: application/octet-stream\r\n"
                                       "\r\n";
 
-offer typical_offer(const file_identity& file, std::uint64_t times) {
+offer typical_offer(const file_identity& file, std::uint64_t times, const tls_session* tls) {
     request_facts facts;
     facts.client = facts.client_key = "203.0.113.195";
     facts.vhost = "downloads.example.org";
@@ -50,10 +50,19 @@ offer typical_offer(const file_identity& file, std::uint64_t times) {
     facts.uri = "/releases/2026/distribution-12.4-amd64.iso?mirror=3";
     std::vector<plan_piece> pieces{{plan_piece::source::memory, 0, 0, typical_head.size()}};
     pieces.resize(1 + times, {plan_piece::source::file, 0, 0, file.size});
-    auto made = offer::make(facts, {&file, 1}, pieces, std::as_bytes(std::span(typical_head)));
+    auto made = offer::make(facts, {&file, 1}, pieces, std::as_bytes(std::span(typical_head)), tls);
     if (const auto* const reason = std::get_if<refusal>(&made))
         throw std::runtime_error("the sample offer is " + std::string(name(*reason)));
     return std::get<offer>(std::move(made));
+}
+
+tls_session made_up_session() {
+    tls_session session;
+    session.version = 0x0304;
+    session.suite = 0x1302;
+    session.write_secret.fill(1);
+    session.read_secret.fill(2);
+    return session;
 }
 
 } // namespace dlhandoff::bench

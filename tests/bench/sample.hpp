@@ -26,7 +26,12 @@ class sample {
 extern const std::string_view typical_head;
 
 /// What httpd would offer for a GET of the file: a head, then the file `times` over (as a multi-range
-/// response may have it, so that a small file makes a long download).
-[[nodiscard]] offer typical_offer(const file_identity& file, std::uint64_t times = 1);
+/// response may have it, so that a small file makes a long download); `tls`: the connection's keys, null for
+/// plain TCP.
+[[nodiscard]] offer typical_offer(const file_identity& file, std::uint64_t times = 1,
+                                  const tls_session* tls = nullptr);
+
+/// Keys of a connection without a handshake, for clients that don't decrypt: TLS 1.3, AES-256-GCM.
+[[nodiscard]] tls_session made_up_session();
 
 } // namespace dlhandoff::bench

@@ -19,22 +19,40 @@ void slow_clients::connect() {
     }
 }
 
-void slow_clients::read(client& one, clock::time_point now) {
-    if (!one.asked) {
+void slow_clients::end(client& one) {
+    one.socket.reset();
+    ++ended_;
+}
+
+/// False: not yet.
+bool slow_clients::ask(client& one) {
+    if (!options_.https) {
         const ssize_t sent =
             ::send(one.socket.get(), options_.request.data(), options_.request.size(), MSG_NOSIGNAL);
-        if (sent < 0)
-            return; // not connected yet
-        one.asked = true;
+        return sent >= 0; // else not connected yet
     }
+    if (!one.opening)
+        one.opening = std::make_unique<tls_request>(one.socket.get(), options_.request);
+    const auto now = one.opening->go_on();
+    if (now == tls_request::progress::waits)
+        return false;
+    one.opening.reset();
+    if (now == tls_request::progress::failed)
+        end(one);
+    return now == tls_request::progress::sent;
+}
+
+void slow_clients::read(client& one, clock::time_point now) {
+    one.asked = one.asked || ask(one);
+    if (!one.asked)
+        return;
     const auto most = options_.bytes_per_second * static_cast<std::uint64_t>(pause.count()) / 1000;
     const ssize_t got = ::recv(one.socket.get(), nullptr, most, MSG_TRUNC);
     if (got > 0) {
         received_ += static_cast<std::uint64_t>(got);
         one.last_data = now;
     } else if (got == 0 || errno != EAGAIN) {
-        one.socket.reset();
-        ++ended_;
+        end(one);
     }
 }
 
@@ -47,7 +65,7 @@ void slow_clients::read_for(std::chrono::milliseconds duration) {
                 continue;
             if (one.next_read <= now) {
                 read(one, now);
-                one.next_read = std::max(one.next_read + pause, now);
+                one.next_read = std::max(one.next_read + (one.asked ? pause : opening_pause), now);
             }
             next = std::min(next, one.next_read);
         }

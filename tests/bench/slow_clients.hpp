@@ -3,9 +3,11 @@
 #include "dlmanagerd/engine/event_loop.hpp"
 #include "shared/file_descriptor.hpp"
 #include "tests/bench/loopback.hpp"
+#include "tests/bench/tls_request.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,7 @@ class slow_clients {
         unsigned bytes_per_second = 20'000; ///< each
         int receive_buffer = 16384;         ///< SO_RCVBUF, bytes; the kernel doubles it
         std::string request;                ///< sent once connected; empty: nothing is sent
+        bool https = false; ///< a TLS handshake precedes it; what they get they drop undecrypted
     };
     explicit slow_clients(options asked) : options_(std::move(asked)) {}
 
@@ -39,12 +42,16 @@ class slow_clients {
   private:
     struct client {
         file_descriptor socket;
+        std::unique_ptr<tls_request> opening; ///< HTTPS, until the request is sent
         engine::clock::time_point next_read{};
         engine::clock::time_point last_data{};
         bool asked = false;
     };
     static constexpr std::chrono::milliseconds pause{250};
+    static constexpr std::chrono::milliseconds opening_pause{10};
     void read(client& one, engine::clock::time_point now);
+    bool ask(client& one);
+    void end(client& one);
 
     options options_;
     std::vector<client> clients_;
