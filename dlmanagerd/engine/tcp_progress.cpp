@@ -63,6 +63,12 @@ std::uint64_t tcp_progress::delivered(int socket, std::uint64_t sent) const noex
     return acked > written_before_ ? std::min(acked - written_before_, sent) : 0;
 }
 
+std::uint64_t unsent_bytes(int socket) noexcept {
+    int unsent = 0;
+    ::ioctl(socket, SIOCOUTQNSD, &unsent);
+    return static_cast<std::uint64_t>(std::max(unsent, 0));
+}
+
 bool is_tcp(int socket) noexcept {
     int type = 0;
     int protocol = 0;

@@ -28,6 +28,9 @@ class tcp_progress {
     std::uint64_t written_before_ = 0;
 };
 
+/// Bytes in the socket that the kernel has not sent yet, not even once: what TCP_NOTSENT_LOWAT bounds.
+[[nodiscard]] std::uint64_t unsent_bytes(int socket) noexcept;
+
 /// Whether the socket is a TCP connection that can still be written to (established, or half-closed by the
 /// client).
 [[nodiscard]] bool is_tcp(int socket) noexcept;

@@ -98,6 +98,7 @@ class transfer final : public event_handler, public deadline_hook {
     [[nodiscard]] bool make_warm(const response_cursor& at);
     /// With TLS (transfer_tls.cpp):
     [[nodiscard]] step send_sealed(std::uint64_t most);
+    [[nodiscard]] std::size_t room() const noexcept;
     [[nodiscard]] step read_plaintext(response_cursor& from, std::span<std::uint8_t> into);
     [[nodiscard]] step read_file(const response_cursor& at, std::span<std::uint8_t> into);
     [[nodiscard]] step hear_client();
@@ -137,11 +138,10 @@ class transfer final : public event_handler, public deadline_hook {
     int low_water_ = 0;
     std::uint32_t warm_piece_ = 0;
     state state_ = state::sending;
-    bool blocked_ = false;  ///< the socket was full at the last turn
-    bool shut_ = false;     ///< the FIN is behind the response
-    bool closing_ = false;  ///< TLS: close_notify is due or sent
-    bool input_ = false;    ///< the client has sent something that was not looked at
-    std::uint8_t room_ = 4; ///< TLS: records that the socket is likely to take at once
+    bool blocked_ = false; ///< the socket was full at the last turn
+    bool shut_ = false;    ///< the FIN is behind the response
+    bool closing_ = false; ///< TLS: close_notify is due or sent
+    bool input_ = false;   ///< the client has sent something that was not looked at
 };
 
 } // namespace dlhandoff::engine

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -18,6 +19,19 @@ constexpr std::chrono::milliseconds memory_pause{20};
 
 } // namespace
 
+/// Records that the socket takes now, as far as can be told: what it doesn't take was sealed in vain. 0: it
+/// is full, and its edge will come.
+std::size_t transfer::room() const noexcept {
+    const auto low_water = static_cast<std::uint64_t>(low_water_);
+    const std::uint64_t left = low_water - std::min(unsent_bytes(client_.get()), low_water);
+    if (left >= max_record_plaintext)
+        return std::min<std::uint64_t>(left / max_record_plaintext, tls_workplace::batch);
+    // poll(2) arms the edge as a send(2) that fails does, and seals nothing. It calls a socket full that has
+    // more than half of its low water unsent (tcp_poll in the kernel).
+    pollfd socket{client_.get(), POLLOUT, 0};
+    return ::poll(&socket, 1, 0) == 0 ? 0 : 1;
+}
+
 /// Seals as many records as the socket is likely to take, and gives them to it. What it does not take is
 /// sealed again when there is room: nothing is kept.
 transfer::step transfer::send_sealed(std::uint64_t most) {
@@ -25,11 +39,14 @@ transfer::step transfer::send_sealed(std::uint64_t most) {
         closing_ = true;
         tls_->close();
     }
+    const std::size_t most_records = room();
+    if (most_records == 0)
+        return step::would_block;
     tls_channel::batch batch(*tls_, engine_.tls_place());
     batch.add_control();
     response_cursor from = cursor_;
     step reading = step::sent;
-    for (std::size_t records = 0; records < room_ && from.position() < total_; ++records) {
+    for (std::size_t records = 0; records < most_records && from.position() < total_; ++records) {
         if (from.position() - cursor_.position() >= most)
             break;
         const auto into =
@@ -60,9 +77,6 @@ transfer::step transfer::send_sealed(std::uint64_t most) {
         }
     }
     const bool all = static_cast<std::size_t>(taken) == bytes.size();
-    const auto whole_records = static_cast<std::size_t>(taken) / max_record_plaintext;
-    room_ = static_cast<std::uint8_t>(
-        std::clamp<std::size_t>(all ? room_ * 2UL : whole_records + 1, 1, tls_workplace::batch));
     advance(batch.sent(static_cast<std::size_t>(taken)));
     // A short count means that the socket is full, and that its edge will come (epoll(7), question 9).
     return all || reading == step::must_read ? reading : step::would_block;
