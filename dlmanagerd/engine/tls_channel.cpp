@@ -45,17 +45,24 @@ void tls_channel::operator delete(void* channel, std::size_t size) noexcept {
     secret_memory().deallocate(channel, size);
 }
 
-bool tls_channel::batch::add_record(content_type type, std::size_t plaintext_size) {
+std::span<std::uint8_t> tls_channel::batch::add_record(content_type type,
+                                                       std::size_t plaintext_size) noexcept {
+    const tls_suite& suite = channel_.suite();
+    const std::size_t begin = end_of(count_);
+    records_[count_++] = {begin + plaintext_size + record_overhead(suite), plaintext_size, type};
+    return {place_.records.data() + begin + record_prefix(suite), plaintext_size};
+}
+
+bool tls_channel::batch::seal_records() {
     tls_channel& channel = channel_;
-    const std::size_t whole = plaintext_size + record_overhead(channel.suite());
-    const std::span<std::uint8_t> bytes{place_.records.data() + size_, whole};
-    place_.sealing.seal(channel.write_, channel.write_.sequence + count_, type, bytes);
-    if (count_ == 0 && channel.partial_ != 0 &&
-        !std::equal(channel.partial_tag_.begin(), channel.partial_tag_.end(), bytes.end() - tag_size))
-        return false;
-    size_ += whole;
-    records_[count_++] = {size_, type == content_type::application_data ? plaintext_size : 0,
-                          type != content_type::application_data};
+    for (; sealed_ < count_; ++sealed_) {
+        const std::size_t begin = end_of(sealed_);
+        const std::span<std::uint8_t> bytes{place_.records.data() + begin, records_[sealed_].end - begin};
+        place_.sealing.seal(channel.write_, channel.write_.sequence + sealed_, records_[sealed_].type, bytes);
+        if (sealed_ == 0 && channel.partial_ != 0 &&
+            !std::equal(channel.partial_tag_.begin(), channel.partial_tag_.end(), bytes.end() - tag_size))
+            return false;
+    }
     return true;
 }
 
@@ -79,40 +86,38 @@ void tls_channel::choose_control() noexcept {
 
 void tls_channel::batch::add_control() {
     tls_channel& channel = channel_;
-    // At the front, or behind the data record that is half sent; and last, since what follows may need
-    // another key.
-    const bool half_sent_data = channel.partial_ != 0 && !channel.partial_is_control_;
-    if (count_ != (half_sent_data ? 1U : 0U))
-        return;
     if (channel.control_ == control::none)
         channel.choose_control();
-    std::uint8_t* const body = place_.records.data() + size_ + record_prefix(channel.suite());
-    switch (channel.control_) {
-    case control::none:
+    // At the front, or behind the data record that is half sent; and last, since what follows may need
+    // another key, or must not follow at all.
+    if (channel.control_ == control::none || count_ != (channel.data_is_half_sent() ? 1U : 0U))
         return;
-    case control::key_update:
-        std::ranges::copy(key_update_message, body);
-        (void)add_record(content_type::handshake, key_update_message.size());
-        return;
-    case control::no_renegotiation:
-    case control::close_notify:
+    if (channel.control_ == control::key_update) {
+        std::ranges::copy(key_update_message,
+                          add_record(content_type::handshake, key_update_message.size()).data());
+    } else {
+        const auto body = add_record(content_type::alert, 2);
         body[0] = alert_warning;
         body[1] = channel.control_ == control::close_notify ? alert_close_notify : alert_no_renegotiation;
-        (void)add_record(content_type::alert, 2);
-        return;
     }
+    (void)seal_records();
 }
 
 std::span<std::uint8_t> tls_channel::batch::plaintext(std::size_t size) noexcept {
-    // A control record ends its batch: what follows it may need another key, or must not follow at all.
-    if (count_ == records_.size() || (count_ != 0 && records_[count_ - 1].is_control))
+    const bool control_is_next =
+        channel_.control_ != control::none && count_ == 1 && channel_.data_is_half_sent();
+    if (count_ == records_.size() || control_is_next || (count_ != 0 && records_[count_ - 1].is_control()))
         return {};
-    pending_ = size;
-    return {place_.records.data() + size_ + record_prefix(channel_.suite()), size};
+    return add_record(content_type::application_data, size);
+}
+
+void tls_channel::batch::withdraw() noexcept {
+    if (count_ > sealed_)
+        --count_;
 }
 
 bool tls_channel::batch::seal() {
-    if (!add_record(content_type::application_data, pending_))
+    if (!seal_records())
         return false;
     add_control();
     return true;
@@ -120,25 +125,23 @@ bool tls_channel::batch::seal() {
 
 std::span<const std::uint8_t> tls_channel::batch::unsent() const noexcept {
     // An empty batch has nothing to go on with, even if half a record has been sent.
-    if (size_ == 0)
+    if (sealed_ == 0)
         return {};
-    return {place_.records.data() + channel_.partial_, size_ - channel_.partial_};
+    return {place_.records.data() + channel_.partial_, end_of(sealed_) - channel_.partial_};
 }
 
 std::size_t tls_channel::batch::sent(std::size_t bytes) noexcept {
     tls_channel& channel = channel_;
     channel.wire_sent_ += bytes;
-    std::size_t taken = channel.partial_ + bytes;
+    const std::size_t taken = channel.partial_ + bytes;
     std::size_t plaintext = 0;
-    std::size_t begin = 0;
     std::size_t index = 0;
-    for (; index < count_ && records_[index].end <= taken; ++index) {
-        plaintext += records_[index].plaintext;
-        begin = records_[index].end;
-    }
+    for (; index < sealed_ && records_[index].end <= taken; ++index)
+        if (!records_[index].is_control())
+            plaintext += records_[index].plaintext;
     channel.write_.sequence += index;
-    if (index > 0 && records_[index - 1].is_control) {
-        const std::size_t size = begin - (index > 1 ? records_[index - 2].end : 0);
+    if (index > 0 && records_[index - 1].is_control()) {
+        const std::size_t size = end_of(index) - end_of(index - 1);
         channel.wire_control_ += size;
         if (channel.control_ == control::close_notify)
             channel.wire_closing_ = size;
@@ -146,9 +149,9 @@ std::size_t tls_channel::batch::sent(std::size_t bytes) noexcept {
             channel.write_.update();
         channel.control_ = control::none;
     }
-    channel.partial_ = static_cast<std::uint32_t>(taken - begin);
+    channel.partial_ = static_cast<std::uint32_t>(taken - end_of(index));
     if (channel.partial_ != 0) {
-        channel.partial_is_control_ = records_[index].is_control;
+        channel.partial_is_control_ = records_[index].is_control();
         std::memcpy(channel.partial_tag_.data(), place_.records.data() + records_[index].end - tag_size,
                     tag_size);
     }

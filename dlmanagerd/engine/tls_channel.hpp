@@ -54,8 +54,11 @@ class tls_channel {
 
         /// Begins the batch with a waiting control record, if there is one. First of all.
         void add_control();
-        /// Where `size` (1 to max_record_plaintext) bytes of plaintext go next; empty if the batch is full.
+        /// A data record: where its `size` (1 to max_record_plaintext) bytes of plaintext go before seal();
+        /// empty if the batch is full.
         [[nodiscard]] std::span<std::uint8_t> plaintext(std::size_t size) noexcept;
+        /// Takes the last plaintext() back: there is nothing to put there.
+        void withdraw() noexcept;
         /// Seals what was put there, and a waiting control record if this is its place. False: it is not what
         /// it was when half of its record was sent; the connection must end and nothing more be sent.
         [[nodiscard]] bool seal();
@@ -67,18 +70,22 @@ class tls_channel {
         [[nodiscard]] std::size_t sent(std::size_t bytes) noexcept;
 
       private:
-        bool add_record(content_type type, std::size_t plaintext_size);
+        std::span<std::uint8_t> add_record(content_type type, std::size_t plaintext_size) noexcept;
+        [[nodiscard]] bool seal_records();
+        [[nodiscard]] std::size_t end_of(std::size_t records) const noexcept {
+            return records == 0 ? 0 : records_[records - 1].end;
+        }
         struct record {
             std::size_t end;
             std::size_t plaintext;
-            bool is_control;
+            content_type type;
+            [[nodiscard]] bool is_control() const noexcept { return type != content_type::application_data; }
         };
         tls_channel& channel_;
         tls_workplace& place_;
         std::array<record, tls_workplace::batch> records_{};
         std::size_t count_ = 0;
-        std::size_t size_ = 0;
-        std::size_t pending_ = 0; ///< plaintext that waits for seal()
+        std::size_t sealed_ = 0; ///< of them, the first so many
     };
 
     /// Has the kernel seal what is sent on this socket from here on, if it can be trusted with that. Before
@@ -129,6 +136,7 @@ class tls_channel {
   private:
     enum class control : std::uint8_t { none, key_update, no_renegotiation, close_notify };
     void choose_control() noexcept;
+    [[nodiscard]] bool data_is_half_sent() const noexcept { return partial_ != 0 && !partial_is_control_; }
     [[nodiscard]] heard take(record_cipher::opened record);
     [[nodiscard]] heard take_handshake(std::span<const std::uint8_t> message);
 

@@ -19,6 +19,7 @@
 namespace dlhandoff::engine {
 
 class engine;
+class scattered_read;
 
 /// One response on its way to one client: the offer as it came, a position in the response, and descriptors.
 ///
@@ -99,8 +100,8 @@ class transfer final : public event_handler, public deadline_hook {
     /// With TLS (transfer_tls.cpp):
     [[nodiscard]] step send_sealed(std::uint64_t most);
     [[nodiscard]] std::size_t room() const noexcept;
-    [[nodiscard]] step read_plaintext(response_cursor& from, std::span<std::uint8_t> into);
-    [[nodiscard]] step read_file(const response_cursor& at, std::span<std::uint8_t> into);
+    [[nodiscard]] step gather(response_cursor& from, std::span<std::uint8_t> into, scattered_read& reads);
+    [[nodiscard]] static step finish_reads(scattered_read& reads);
     [[nodiscard]] step hear_client();
     [[nodiscard]] step send_control();
     void wait_behind_kernel_tls();

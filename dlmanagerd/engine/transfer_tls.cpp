@@ -1,6 +1,7 @@
 // The part of a transfer that goes through TLS records.
 
 #include "dlmanagerd/engine/engine.hpp"
+#include "dlmanagerd/engine/scattered_read.hpp"
 #include "dlmanagerd/engine/transfer.hpp"
 #include "dlmanagerd/engine/write_error.hpp"
 
@@ -9,7 +10,6 @@
 #include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 #include <utility>
 
 namespace dlhandoff::engine {
@@ -44,6 +44,7 @@ transfer::step transfer::send_sealed(std::uint64_t most) {
         return step::would_block;
     tls_channel::batch batch(*tls_, engine_.tls_place());
     batch.add_control();
+    scattered_read reads;
     response_cursor from = cursor_;
     step reading = step::sent;
     for (std::size_t records = 0; records < most_records && from.position() < total_; ++records) {
@@ -53,12 +54,16 @@ transfer::step transfer::send_sealed(std::uint64_t most) {
             batch.plaintext(std::min<std::uint64_t>(max_record_plaintext, total_ - from.position()));
         if (into.empty())
             break;
-        reading = read_plaintext(from, into);
-        if (reading != step::sent)
+        reading = gather(from, into, reads);
+        if (reading != step::sent) {
+            batch.withdraw();
             break;
-        if (!batch.seal())
-            return step::file_changed;
+        }
     }
+    if (const step read = finish_reads(reads); read != step::sent)
+        return read;
+    if (!batch.seal())
+        return step::file_changed;
     const auto bytes = batch.unsent();
     if (bytes.empty())
         return reading;
@@ -111,41 +116,42 @@ void transfer::wait_behind_kernel_tls() {
         engine_.deadlines_.set(*this, engine_.loop_.now() + memory_pause);
 }
 
-transfer::step transfer::read_plaintext(response_cursor& from, std::span<std::uint8_t> into) {
+/// Copies what is in memory, and notes in `reads` what is to be read from files; reads it when it goes on
+/// elsewhere.
+transfer::step transfer::gather(response_cursor& from, std::span<std::uint8_t> into, scattered_read& reads) {
     while (!into.empty()) {
         const plan_piece& piece = offer_.pieces()[from.piece()];
         const std::uint64_t within = from.within();
         const auto size =
             static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), piece.length - within));
-        if (piece.from == plan_piece::source::memory)
+        if (piece.from == plan_piece::source::memory) {
             std::memcpy(into.data(), offer_.memory().data() + piece.offset + within, size);
-        else if (const step result = read_file(from, into.first(size)); result != step::sent)
-            return result;
+        } else {
+            if (!make_warm(from))
+                return step::must_read;
+            const shared_file& file = *files_[piece.file];
+            if (!reads.add(file, piece.offset + within, into.first(size))) {
+                if (const step read = finish_reads(reads); read != step::sent)
+                    return read;
+                (void)reads.add(file, piece.offset + within, into.first(size));
+            }
+        }
         from.advance(offer_.pieces(), size);
         into = into.subspan(size);
     }
     return step::sent;
 }
 
-transfer::step transfer::read_file(const response_cursor& at, std::span<std::uint8_t> into) {
-    if (!make_warm(at))
-        return step::must_read;
-    const plan_piece& piece = offer_.pieces()[at.piece()];
-    const file_reference& file = files_[piece.file];
-    if (!file->unchanged())
+transfer::step transfer::finish_reads(scattered_read& reads) {
+    switch (reads.read()) {
+    case scattered_read::result::read:
+        return step::sent;
+    case scattered_read::result::changed:
         return step::file_changed;
-    for (std::size_t done = 0; done < into.size();) {
-        const ssize_t got = ::pread(file->descriptor(), into.data() + done, into.size() - done,
-                                    static_cast<off_t>(piece.offset + at.within() + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return step::failed;
-        if (got == 0)
-            return step::file_changed;
-        done += static_cast<std::size_t>(got);
+    case scattered_read::result::failed:
+        break;
     }
-    return step::sent;
+    return step::failed;
 }
 
 /// Before a turn: what the client has said, and what the key's age demands.

@@ -135,6 +135,29 @@ TEST_P(tls_channel_test, half_a_record_is_never_completed_with_other_bytes) {
     }
 }
 
+TEST_P(tls_channel_test, what_is_withdrawn_leaves_no_trace) {
+    const auto content = sample(20'000);
+    tls_channel channel(session);
+    tls_workplace place;
+    receiver client(session);
+    tls_channel::batch batch(channel, place);
+    batch.add_control();
+    std::copy_n(content.begin(), 16'000, batch.plaintext(16'000).begin());
+    std::copy_n(content.begin() + 16'000, 4000, batch.plaintext(4000).begin());
+    ASSERT_FALSE(batch.plaintext(max_record_plaintext).empty());
+    EXPECT_TRUE(batch.unsent().empty()); // nothing is sealed yet
+    batch.withdraw();
+    ASSERT_TRUE(batch.seal());
+    const auto unsent = batch.unsent();
+    std::vector<std::uint8_t> wire(unsent.begin(), unsent.end());
+    EXPECT_EQ(batch.sent(wire.size()), content.size());
+    EXPECT_TRUE(channel.all_sent());
+    client.take(wire);
+    EXPECT_TRUE(wire.empty());
+    EXPECT_TRUE(std::ranges::equal(client.data, content));
+    EXPECT_EQ(client.records, 2);
+}
+
 TEST_P(tls_channel_test, an_empty_batch_has_nothing_to_send_in_the_middle_of_a_record) {
     tls_channel channel(session);
     tls_workplace place;

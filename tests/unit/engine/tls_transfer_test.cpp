@@ -19,10 +19,11 @@ struct protection {
     const char* suite;
 };
 
-offer make_tls_offer(const sample_file& file, const tls_session& session) {
+offer make_tls_offer(const sample_file& file, const tls_session& session, std::vector<plan_piece> pieces) {
     const file_identity identity = file.identity();
-    const std::vector<plan_piece> pieces{{plan_piece::source::memory, 0, 0, head.size()},
-                                         {plan_piece::source::file, 0, 0, file.content().size()}};
+    if (pieces.empty())
+        pieces = {{plan_piece::source::memory, 0, 0, head.size()},
+                  {plan_piece::source::file, 0, 0, file.content().size()}};
     request_facts facts;
     facts.method = "GET";
     facts.uri = "/sample";
@@ -30,12 +31,13 @@ offer make_tls_offer(const sample_file& file, const tls_session& session) {
     return std::get<offer>(std::move(made));
 }
 
-void offer_to(running_engine& runner, tls_peers& peers, const sample_file& file) {
+void offer_to(running_engine& runner, tls_peers& peers, const sample_file& file,
+              std::vector<plan_piece> pieces = {}) {
     std::vector<file_descriptor> descriptors;
     descriptors.push_back(std::move(peers.connection.server));
     descriptors.push_back(file.open());
     const tls_session session = peers.session();
-    runner.begin(make_tls_offer(file, session), std::move(descriptors));
+    runner.begin(make_tls_offer(file, session, std::move(pieces)), std::move(descriptors));
 }
 
 json ended(running_engine& runner, tls_peers& peers) {
@@ -91,6 +93,32 @@ INSTANTIATE_TEST_SUITE_P(all, tls_suites,
                              std::erase_if(name, [](char c) { return c == '-' || c == '_'; });
                              return name;
                          });
+
+TEST(tls_transfer, pieces_from_everywhere_arrive_in_their_order) {
+    const sample_file file(2'000'000);
+    tls_peers peers(TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384");
+    running_engine runner;
+    std::vector<plan_piece> pieces;
+    std::string expected;
+    for (std::uint64_t i = 0; i < 300; ++i) {
+        const std::uint64_t offset = i % 3 == 0 ? i * 5000 : i * 17;
+        const std::uint64_t length = i % 7 == 0 ? 40'000 : 1 + i % 5;
+        pieces.push_back({plan_piece::source::file, 0, offset, length});
+        expected += file.content().substr(offset, length);
+        if (i % 2 == 0) { // else the next piece may follow this one in the file
+            pieces.push_back({plan_piece::source::memory, 0, 0, head.size()});
+            expected += head;
+        } else {
+            pieces.push_back({plan_piece::source::file, 0, offset + length, 3});
+            expected += file.content().substr(offset + length, 3);
+        }
+    }
+    offer_to(runner, peers, file, pieces);
+    std::string received;
+    ASSERT_TRUE(runner.run_until([&] { return !peers.read_available(received); }));
+    EXPECT_TRUE(received == expected);
+    EXPECT_EQ(ended(runner, peers)["outcome"], "complete");
+}
 
 TEST(tls_transfer, key_updates_of_the_client_are_followed_and_answered) {
     const sample_file file(5'000'000);
