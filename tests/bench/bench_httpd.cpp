@@ -137,6 +137,32 @@ loopback_address address_of(const test::private_httpd& httpd) {
     return {httpd.port(), ntohl(host.s_addr)};
 }
 
+/// What became of the probes of one kind.
+class probes {
+  public:
+    void add(std::optional<microseconds> took) {
+        if (took)
+            answered_.push_back(*took);
+        else
+            ++timed_out_;
+    }
+    void print(const std::string& manager, const char* kind, unsigned streaming) {
+        std::sort(answered_.begin(), answered_.end());
+        std::printf("%-10s %9u  %-5s %9zu %9u", manager.c_str(), streaming, kind, answered_.size(),
+                    timed_out_);
+        if (!answered_.empty())
+            std::printf(" %8.2f %8.2f %8.2f", static_cast<double>(quantile(answered_, 0.5).count()) / 1e3,
+                        static_cast<double>(quantile(answered_, 0.99).count()) / 1e3,
+                        static_cast<double>(answered_.back().count()) / 1e3);
+        std::printf("\n");
+        std::fflush(stdout);
+    }
+
+  private:
+    std::vector<microseconds> answered_;
+    unsigned timed_out_ = 0;
+};
+
 /// Probes every 20 ms, one after the other.
 void measure_probes(const options& asked, const std::string& manager_kind) {
     const test::temporary_directory directory;
@@ -170,30 +196,28 @@ void measure_probes(const options& asked, const std::string& manager_kind) {
         parent.tell('g');
         while (!parent.heard())
             many.read_for(std::chrono::milliseconds(100));
+        static_cast<void>(parent.hear<char>()); // unread, it would make the answer a reset
         parent.tell(many.streaming());
     });
     static_cast<void>(clients.talk().hear<char>());
-    std::vector<microseconds> answered;
-    unsigned timed_out = 0;
+    probes plain;
+    probes tls;
     const auto until = clock::now() + std::chrono::seconds(asked.seconds);
     for (auto next = clock::now(); next < until;
          next = std::max(next + std::chrono::milliseconds(20), clock::now())) {
         std::this_thread::sleep_until(next);
-        if (const auto took = probe(address_of(httpd), "/ready", std::chrono::seconds(1)))
-            answered.push_back(*took);
-        else
-            ++timed_out;
+        plain.add(probe(address_of(httpd), "/ready", std::chrono::seconds(1)));
+        if (asked.clients.https) {
+            loopback_address https = address_of(httpd);
+            https.port = test::https_port;
+            tls.add(probe_tls(https, "/ready", std::chrono::seconds(1)));
+        }
     }
     clients.talk().tell('e');
     const auto streaming = clients.talk().hear<unsigned>();
-    std::sort(answered.begin(), answered.end());
-    std::printf("%-10s %9u %9zu %9u", manager_kind.c_str(), streaming, answered.size(), timed_out);
-    if (!answered.empty())
-        std::printf(" %8.2f %8.2f %8.2f", static_cast<double>(quantile(answered, 0.5).count()) / 1e3,
-                    static_cast<double>(quantile(answered, 0.99).count()) / 1e3,
-                    static_cast<double>(answered.back().count()) / 1e3);
-    std::printf("\n");
-    std::fflush(stdout);
+    plain.print(manager_kind, "HTTP", streaming);
+    if (asked.clients.https)
+        tls.print(manager_kind, "HTTPS", streaming);
 }
 
 void run(const options& asked) {
@@ -209,7 +233,7 @@ void run(const options& asked) {
         "%s, %u workers, %u %s downloads at %u bytes/s, a probe every 20 ms for %u s, at most 1 s each\n",
         asked.mpm.c_str(), asked.workers, asked.clients.count, asked.clients.https ? "HTTPS" : "HTTP",
         asked.clients.bytes_per_second, asked.seconds);
-    std::printf("manager    streaming  answered timed out   p50 ms   p99 ms   max ms\n");
+    std::printf("manager    streaming  probe  answered timed out   p50 ms   p99 ms   max ms\n");
     for (const std::string& manager : asked.managers)
         measure_probes(asked, manager);
 }
@@ -227,7 +251,7 @@ int main(int argc, char** argv) {
     app.add_option("--mpm", asked.mpm)->check(CLI::IsMember({"prefork", "worker", "event"}));
     app.add_option("--workers", asked.workers, "MaxRequestWorkers")->check(CLI::Range(1, 1000));
     app.add_option("--clients", asked.clients.count, "Slow downloads")->check(CLI::Range(1, 50000));
-    app.add_flag("--https", asked.clients.https, "Slow downloads over HTTPS; the probe stays with HTTP");
+    app.add_flag("--https", asked.clients.https, "Slow downloads over HTTPS; probes over HTTP and HTTPS");
     app.add_option("--warm-up", asked.warm_up, "Seconds before the first probe")->check(CLI::Range(1, 100));
     app.add_option("--rate", asked.clients.bytes_per_second, "Bytes a second of each");
     app.add_option("--seconds", asked.seconds, "How long to probe; 0: not at all")->check(CLI::Range(0, 200));

@@ -13,4 +13,8 @@ namespace dlhandoff::bench {
 [[nodiscard]] std::optional<std::chrono::microseconds>
 probe(const loopback_address& server, const std::string& path, std::chrono::milliseconds time_limit);
 
+/// The same over HTTPS.
+[[nodiscard]] std::optional<std::chrono::microseconds>
+probe_tls(const loopback_address& server, const std::string& path, std::chrono::milliseconds time_limit);
+
 } // namespace dlhandoff::bench

@@ -37,6 +37,11 @@ tls_request::progress tls_request::go_on() {
     return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? progress::waits : progress::failed;
 }
 
+int tls_request::read(std::span<char> into) {
+    ERR_clear_error();
+    return SSL_read(ssl_.get(), into.data(), static_cast<int>(into.size()));
+}
+
 short tls_request::waits_for() const noexcept {
     return SSL_want_write(ssl_.get()) ? POLLOUT : POLLIN;
 }

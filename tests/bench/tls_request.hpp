@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <openssl/ssl.h>
+#include <span>
 #include <string>
 
 namespace dlhandoff::bench {
@@ -17,6 +18,10 @@ class tls_request {
     enum class progress { waits, sent, failed };
     /// Goes on as far as it can without waiting.
     [[nodiscard]] progress go_on();
+    /// For who does want the answer decrypted: as SSL_read(3).
+    [[nodiscard]] int read(std::span<char> into);
+    /// Whether the server has said close_notify.
+    [[nodiscard]] bool has_ended() const noexcept { return SSL_get_shutdown(ssl_.get()) != 0; }
     /// What it waits for: POLLIN or POLLOUT.
     [[nodiscard]] short waits_for() const noexcept;
 
