@@ -198,10 +198,10 @@ TEST_P(tls_channel_test, the_response_is_whole_without_close_notify) {
     (void)send_all(
         channel, content, [] { return SIZE_MAX; }, client);
     const std::uint64_t close_notify = record_overhead(channel.suite()) + 2;
-    const std::uint64_t wire = channel.wire_sent();
-    EXPECT_EQ(channel.plaintext_of(wire, content.size()), content.size());
-    EXPECT_EQ(channel.plaintext_of(wire - close_notify, content.size()), content.size());
-    EXPECT_LT(channel.plaintext_of(wire - close_notify - 20, content.size()), content.size());
+    const std::uint64_t wire = channel.wire_sent(-1, content.size());
+    EXPECT_EQ(channel.plaintext_of(wire, wire, content.size()), content.size());
+    EXPECT_EQ(channel.plaintext_of(wire - close_notify, wire, content.size()), content.size());
+    EXPECT_LT(channel.plaintext_of(wire - close_notify - 20, wire, content.size()), content.size());
 }
 
 TEST(record_cipher_test, a_changed_bit_is_not_opened) {
