@@ -161,6 +161,11 @@ void engine::finish(transfer& one, outcome how, connection_end end) {
     record.manager = options_.manager;
     log_.add(record);
 
+    if (one.is_tls() && tls_place_) {
+        // They keep the key that was used last.
+        tls_place_->sealing.wipe();
+        tls_place_->opening.wipe();
+    }
     take_from_turn_queue(one);
     deadlines_.remove(one);
     (one.previous != nullptr ? one.previous->next : all_) = one.next;

@@ -74,7 +74,7 @@ class engine {
     /// Connections that wait for their clients' next requests, go back to httpd, or are being ended.
     [[nodiscard]] std::size_t idle() const noexcept { return idle_.size(); }
     /// Closes up to `count` of them, those with the least time left: when descriptors run out.
-    void close_idle(std::size_t count) noexcept { idle_.close_waiting(count); }
+    void close_idle(std::size_t count) { idle_.close_waiting(count); }
 
     /// From now on prepare() refuses with `stopping`, and no connection waits for a next request; transfers
     /// that are under way go on.

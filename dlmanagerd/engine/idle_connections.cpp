@@ -36,6 +36,14 @@ class idle_connections::connection final : public event_handler, public deadline
         look();
     }
 
+    /// The same without lingering: there are too many. With nothing unread, closing resets nothing.
+    void make_room() {
+        if (peek_input(client_.get()) != client_input::bytes)
+            return owner_.close(*this);
+        start_returning();
+        owner_.going_.set(*this, owner_.loop_.now());
+    }
+
     void on_events(std::uint32_t) override {
         switch (state_) {
         case state::waiting:
@@ -75,13 +83,17 @@ class idle_connections::connection final : public event_handler, public deadline
                 leave();
             return;
         case client_input::bytes:
-            become(state::returning);
-            give_up_ = owner_.loop_.now() + longest_return;
+            start_returning();
             return give_back();
         case client_input::ended:
         case client_input::failed:
             return owner_.close(*this);
         }
+    }
+
+    void start_returning() noexcept {
+        become(state::returning);
+        give_up_ = owner_.loop_.now() + longest_return;
     }
 
     void give_back() {
@@ -145,7 +157,7 @@ void idle_connections::take(file_descriptor client, const return_terms& back, ev
         return;
     taken.release()->start();
     if (most_ != 0 && waiting_.size() > most_)
-        waiting_.earliest().end_waiting();
+        waiting_.earliest().make_room();
 }
 
 void idle_connections::run_due() {
@@ -168,11 +180,11 @@ void idle_connections::stop() {
         waiting_.earliest().end_waiting();
 }
 
-bool idle_connections::close_waiting(std::size_t count) noexcept {
+bool idle_connections::close_waiting(std::size_t count) {
     if (waiting_.empty())
         return false;
     for (; count > 0 && !waiting_.empty(); --count)
-        close(waiting_.earliest());
+        waiting_.earliest().make_room();
     return true;
 }
 

@@ -27,7 +27,7 @@ class idle_connections {
     /// How long an ended connection is read away for at most (RFC 9112, 9.6), unless the client closes.
     static constexpr std::chrono::seconds linger{2};
 
-    /// `most` may wait at the same time: then the one with the least time left is ended. 0: no bound.
+    /// `most` may wait at the same time: then the one with the least time left is closed. 0: no bound.
     idle_connections(event_loop& loop, return_policy policy, std::size_t most);
     ~idle_connections();
     idle_connections(const idle_connections&) = delete;
@@ -45,7 +45,7 @@ class idle_connections {
     void stop();
     /// Closes up to `count` of those that wait, first those with the least time left: when descriptors run
     /// out. False if none waits.
-    bool close_waiting(std::size_t count) noexcept;
+    bool close_waiting(std::size_t count);
     void close_all() noexcept;
 
     [[nodiscard]] std::size_t size() const noexcept { return waiting_.size() + going_.size(); }

@@ -79,6 +79,7 @@ class transfer final : public event_handler, public deadline_hook {
     /// What the log says of it now; `id` and `manager` are the engine's to add.
     [[nodiscard]] transfer_record record(outcome how) const;
     [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
+    [[nodiscard]] bool is_tls() const noexcept { return tls_ != nullptr; }
 
     transfer* next_ready = nullptr; ///< the engine's turn queue
     transfer* previous_ready = nullptr;

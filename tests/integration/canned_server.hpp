@@ -12,15 +12,19 @@ namespace dlhandoff::test {
 /// one request each.
 class canned_server {
   public:
-    /// `response`: head and body.
+    /// At a free port of an IPv4 address, or at a Unix socket if `address` is a path. `response`: head and
+    /// body.
     canned_server(const std::string& address, std::string response);
     ~canned_server();
     canned_server(const canned_server&) = delete;
     canned_server& operator=(const canned_server&) = delete;
 
+    /// 0 at a Unix socket.
     [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
 
   private:
+    void listen_at_path(const std::string& path);
+    void listen_at_address(const std::string& address);
     void serve();
 
     std::string response_;

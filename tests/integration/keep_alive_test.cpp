@@ -277,6 +277,25 @@ TEST_P(keep_alive, leaks_no_descriptor) {
     EXPECT_TRUE(eventually([&] { return count() <= most; })) << before << " before, now " << count();
 }
 
+TEST(keep_alive_limits, idle_connections_take_no_descriptors_that_others_need) {
+    site here({.httpd = {.processes = 1, .configuration = "KeepAliveTimeout 20s\n", .descriptors = 256}});
+    here.add_document("file", size);
+    std::vector<raw_client> idle;
+    for (int i = 0; i < 300; ++i) {
+        SCOPED_TRACE(i);
+        idle.push_back(here.connect());
+        idle.back().send(here.get_request("/file", std::to_string(i)));
+        ASSERT_EQ(status_of(idle.back().read_head()), 200);
+        ASSERT_TRUE(idle.back().read(size) == sequence_bytes(0, size));
+    }
+    EXPECT_EQ(here.httpd().requests_with_note("claimed"), 300U);
+    // The oldest had to go, and the others wait.
+    EXPECT_TRUE(idle.front().ends(10s));
+    EXPECT_FALSE(idle.front().was_reset());
+    idle.back().send(here.get_request("/ready", "last"));
+    EXPECT_EQ(status_of(idle.back().read_head()), 200);
+}
+
 TEST(keep_alive_directive, turns_it_off_for_a_server_or_a_virtual_host) {
     site here({.httpd = {.configuration = "DLHandoffKeepAlive Off\nListen ${ADDRESS}:8081\n<VirtualHost "
                                           "*:8081>\nDLHandoffKeepAlive On\n</VirtualHost>\n"}});

@@ -155,7 +155,7 @@ void private_httpd::start() {
         child_process::options{.command = {HTTPD_PROGRAM, "-f", configuration_file(), "-DFOREGROUND"},
                                .output = directory_ / "logs/console.log",
                                .run_as = {},
-                               .descriptors = {},
+                               .descriptors = options_.descriptors,
                                .conversation = -1,
                                .environment = options_.environment});
     const bool answers = eventually(

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,7 @@ struct httpd_options {
     /// test's directory.
     std::string configuration{};
     std::vector<std::string> environment{}; ///< "NAME=value"
+    std::optional<rlim_t> descriptors{};    ///< RLIMIT_NOFILE
 };
 
 /// Where a private httpd serves HTTPS, if it has https_configuration(): its address is its own.

@@ -1,8 +1,10 @@
 // The socket in httpd's runtime directory over which connections come back: its life, and who may use it.
 #include "shared/descriptor_passing.hpp"
 #include "shared/wire.hpp"
+#include "tests/integration/canned_server.hpp"
 #include "tests/integration/site.hpp"
 
+#include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -47,6 +49,24 @@ TEST_P(return_socket_restarts, an_idle_connection_outlives_them) {
     }
 }
 
+TEST_P(return_socket_restarts, a_manager_that_is_about_to_end_gives_connections_back) {
+    site here({.how = GetParam()});
+    constexpr std::uint64_t large = 16 << 20;
+    here.add_document("large", large);
+    auto raw = here.connect(small_receive_buffer);
+    raw.send(here.get_request("/large", "first"));
+    EXPECT_EQ(status_of(raw.read_head()), 200);
+    EXPECT_EQ(here.httpd().note_of("first"), "claimed");
+    raw.send(here.get_request("/ready", "second"));
+    here.manager().signal(SIGTERM);
+    EXPECT_TRUE(eventually([&] { return !std::filesystem::exists(here.manager().socket()); }));
+    EXPECT_TRUE(raw.read(large) == sequence_bytes(0, large));
+    EXPECT_EQ(status_of(raw.read_head()), 200);
+    EXPECT_EQ(raw.read(6), "ready\n");
+    EXPECT_EQ(here.transfers().transfer("first")->at("outcome"), "complete");
+    EXPECT_TRUE(here.manager().ended(20s));
+}
+
 TEST_P(return_socket, is_gone_when_httpd_has_stopped) {
     site here({.how = GetParam(), .httpd = {.configuration = "KeepAliveTimeout 20s\n"}});
     here.add_document("file", size);
@@ -79,6 +99,40 @@ TEST(return_socket_directive, off_everywhere_there_is_none) {
     here.httpd().graceful_restart();
     EXPECT_TRUE(return_sockets(here).empty());
     EXPECT_EQ(here.client().get("/ready").status, 200);
+}
+
+TEST_P(return_socket, is_made_anew_when_it_was_removed) {
+    site here({.how = GetParam()});
+    here.add_document("file", size);
+    ASSERT_EQ(return_sockets(here).size(), 1U);
+    ASSERT_TRUE(std::filesystem::remove(return_sockets(here).front()));
+    const auto meanwhile = here.client().get("/file");
+    here.expect_served(meanwhile, "file", "return-socket");
+    here.httpd().graceful_restart_when_idle();
+    EXPECT_EQ(return_sockets(here).size(), 1U);
+    auto client = here.client();
+    for (int i = 0; i < 3; ++i) {
+        const auto response = client.get("/file");
+        here.expect_handed_off(response, "file");
+        EXPECT_EQ(response.new_connections, i == 0 ? 1 : 0);
+    }
+}
+
+TEST(return_socket_beside_a_proxy, backends_at_unix_sockets_are_left_alone) {
+    for (const char* handoff : {"DLHandoff On\n", "DLHandoff Off\nDLHandoffKeepAlive Off\n"}) {
+        SCOPED_TRACE(handoff);
+        site here(
+            {.httpd = {.modules = {"proxy", "proxy_http"},
+                       .configuration = "ProxyPass /backend unix:${ROOT}/backend.sock|http://backend/\n"},
+             .handoff = handoff});
+        const canned_server backend(
+            here.directory() / "backend.sock",
+            "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\nbackend");
+        const auto response = here.client().get("/backend");
+        EXPECT_EQ(response.status, 200);
+        EXPECT_EQ(response.body, "backend");
+        EXPECT_EQ(here.httpd().error_log().find("return socket"), std::string::npos);
+    }
 }
 
 TEST_P(return_socket, works_with_a_bucket_of_listeners_for_each_core) {

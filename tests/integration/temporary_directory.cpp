@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <stdexcept>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,7 +42,10 @@ std::string temporary_directory::make_directory(std::string_view name, bool for_
 
 std::string read_file(const std::filesystem::path& path) {
     std::ifstream in(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
+    // Not by iterators, which throw where a file of /proc ends with its process.
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
 }
 
 void write_file(const std::filesystem::path& path, std::string_view text) {

@@ -26,6 +26,7 @@ class temporary_directory {
     std::filesystem::path path_;
 };
 
+/// What can be read of it: nothing if it is not there, or a process's that has gone.
 [[nodiscard]] std::string read_file(const std::filesystem::path& path);
 void write_file(const std::filesystem::path& path, std::string_view text);
 
