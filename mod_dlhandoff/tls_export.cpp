@@ -14,6 +14,7 @@
 #include <http_ssl.h>
 #include <new>
 #include <string_view>
+#include <utility>
 
 // mod_ssl's optional hooks; Debian ships no header that declares them (mod_ssl_openssl.h).
 extern "C" {
@@ -25,6 +26,7 @@ namespace dlhandoff::httpd {
 namespace {
 
 const tls_library* library = nullptr;
+bool said_why_not = false; ///< once is enough: each virtual host asks
 /// SSL_CTX → the key log callback that was there before; as long-lived as the configuration. Only read after
 /// start.
 apr_hash_t* earlier_callbacks = nullptr;
@@ -144,9 +146,11 @@ extern "C" int on_init_server(server_rec* s, apr_pool_t* pconf, int is_proxy, SS
     const char* why_not = "";
     library = tls_library::find(why_not);
     if (library == nullptr) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                     "mod_dlhandoff leaves HTTPS downloads to httpd: %s; downloads over HTTP are handed off",
-                     why_not);
+        if (!std::exchange(said_why_not, true))
+            ap_log_error(
+                APLOG_MARK, APLOG_NOTICE, 0, s,
+                "mod_dlhandoff leaves HTTPS downloads to httpd: %s; downloads over HTTP are handed off",
+                why_not);
         return OK;
     }
     if (earlier_callbacks == nullptr)
@@ -175,6 +179,7 @@ extern "C" int on_pre_handshake(conn_rec* c, SSL* ssl, int is_proxy) {
 
 void register_tls_hooks() noexcept {
     library = nullptr;
+    said_why_not = false;
     earlier_callbacks = nullptr;
     APR_OPTIONAL_HOOK(ssl, init_server, on_init_server, nullptr, nullptr, APR_HOOK_LAST);
     APR_OPTIONAL_HOOK(ssl, pre_handshake, on_pre_handshake, nullptr, nullptr, APR_HOOK_LAST);
