@@ -30,6 +30,8 @@ account manager_account() {
     return found;
 }
 
+} // namespace
+
 bool accepts(const std::string& path) {
     const file_descriptor probe(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
@@ -37,8 +39,6 @@ bool accepts(const std::string& path) {
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
-
-} // namespace
 
 private_manager::private_manager(const temporary_directory& directory, std::string configuration)
     : directory_(directory) {

@@ -44,4 +44,7 @@ class private_manager {
     std::unique_ptr<child_process> program_;
 };
 
+/// Whether a manager accepts at this socket: it is there a moment before.
+[[nodiscard]] bool accepts(const std::string& path);
+
 } // namespace dlhandoff::test

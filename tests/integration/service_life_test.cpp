@@ -114,7 +114,7 @@ TEST_F(service_life, needs_no_network_of_its_own) {
                             .output = directory / "isolated.log",
                             .run_as = {},
                             .descriptors = {}});
-    EXPECT_TRUE(eventually([&] { return std::filesystem::exists(path); }));
+    EXPECT_TRUE(eventually([&] { return accepts(path); })) << read_file(directory / "isolated.log");
     {
         worker_peer worker(path);
         expect_a_good_offer_works(worker);
@@ -135,7 +135,8 @@ TEST_F(service_life, term_lets_downloads_end_and_a_successor_begin) {
                              .output = directory / "successor.log",
                              .run_as = {},
                              .descriptors = {}});
-    EXPECT_TRUE(eventually([&] { return socket_exists(); })) << read_file(directory / "successor.log");
+    EXPECT_TRUE(eventually([&] { return accepts(manager.socket()); }))
+        << read_file(directory / "successor.log");
     EXPECT_FALSE(manager.ended(0ms));
     EXPECT_TRUE(download->client.read_to_end() == download->response());
     download->client.close();
