@@ -110,13 +110,13 @@ class conversation {
 
     /// Reads what has come. False once the connection must end.
     bool read(connection& on) {
-        const std::uint64_t sent = channel_.wire_sent();
+        const std::uint64_t sent = channel_.wire_sent(-1, 0);
         const bool waited = channel_.control_waits();
         const std::size_t before = on.waiting();
         const heard said = channel_.read(on.manager.get(), place_);
         require(said <= heard::failed);
         on.unread = on.waiting();
-        require(on.unread <= before && channel_.wire_sent() == sent);
+        require(on.unread <= before && channel_.wire_sent(-1, 0) == sent);
         require(!waited || channel_.control_waits());
         if (said != heard::nothing_new)
             return false;
