@@ -66,21 +66,29 @@ bool worker_session::take_message() {
     shared_.tickets.counters().offers.fetch_add(1, std::memory_order_relaxed);
     // 0 answers a message that can't be read as far as its sequence number: it can only mean the offer under
     // way.
-    if (incoming.truncated)
+    if (incoming.truncated) {
+        wipe_message();
         return refuse(refusal::oversized, 0);
+    }
     auto decoded = offer::decode(incoming.bytes);
-    if (const auto* reason = std::get_if<refusal>(&decoded))
+    if (const auto* reason = std::get_if<refusal>(&decoded)) {
+        wipe_message(); // it may have keys all the same
         return refuse(*reason, 0);
+    }
     auto& offered = std::get<offer>(decoded);
     if (offered.tls() != nullptr)
         guard_keys();
     return take_offer(std::move(offered));
 }
 
+void worker_session::wipe_message() noexcept {
+    ::explicit_bzero(shared_.incoming.buffer.data(), shared_.incoming.bytes.size());
+}
+
 /// The message has the keys of a TLS connection: the offer has its own copy now, and this process keeps its
 /// secrets.
 void worker_session::guard_keys() noexcept {
-    ::explicit_bzero(shared_.incoming.buffer.data(), shared_.incoming.bytes.size());
+    wipe_message();
     // Not from the start: until then a user may look at the manager with the system's tools (proc(5)).
     static const int once = ::prctl(PR_SET_DUMPABLE, 0);
     (void)once;

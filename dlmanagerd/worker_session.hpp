@@ -61,6 +61,7 @@ class worker_session final : public engine::event_handler {
     /// The next message, from its checks to its answer. False if the session must end.
     [[nodiscard]] bool take_message();
     void guard_keys() noexcept;
+    void wipe_message() noexcept;
     [[nodiscard]] bool take_offer(offer offered);
     [[nodiscard]] bool refuse(refusal reason, std::uint64_t sequence);
     [[nodiscard]] bool send(const answer& value) const;

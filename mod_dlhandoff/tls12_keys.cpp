@@ -21,8 +21,10 @@ bool derive_tls12_keys(const tls_library& library, const SSL* ssl, const engine:
     std::memcpy(seed.data(), label, label_size);
     if (library.session_master_key(library.get_session(ssl), master.data(), master.size()) != master.size() ||
         library.server_random(ssl, seed.data() + label_size, random_size) != random_size ||
-        library.client_random(ssl, seed.data() + label_size + random_size, random_size) != random_size)
+        library.client_random(ssl, seed.data() + label_size + random_size, random_size) != random_size) {
+        ::explicit_bzero(master.data(), master.size());
         return false;
+    }
 
     // AEAD suites have no MAC keys: both write keys, the client's first, then both nonces.
     const std::size_t key = suite.key_size;

@@ -96,6 +96,9 @@ extern "C" void on_key_log(const SSL* ssl, const char* line) {
         reinterpret_cast<SSL_CTX_keylog_cb_func>(before)(ssl, line);
 }
 
+/// OpenSSL 3.5's TLSEXT_max_fragment_length_UNSPECIFIED.
+constexpr std::uint8_t max_fragment_unspecified = 255;
+
 constexpr std::uint8_t record_change_cipher_spec = 20;
 constexpr std::uint8_t record_application_data = 23;
 constexpr std::uint8_t message_finished = 20;
@@ -139,6 +142,12 @@ extern "C" void on_message(int write, int, int type, const void* data, std::size
         }
     }
 }
+
+/// The caller has a copy of its own.
+struct session_wiper {
+    tls_session& session;
+    ~session_wiper() { ::explicit_bzero(&session, sizeof session); }
+};
 
 extern "C" int on_init_server(server_rec* s, apr_pool_t* pconf, int is_proxy, SSL_CTX* ctx) {
     if (is_proxy != 0)
@@ -198,12 +207,19 @@ std::variant<tls_session, decline_reason> export_tls(conn_rec* c) noexcept {
         return decline_reason::tls_state;
     if (library->current_compression(ssl) != nullptr)
         return decline_reason::tls_suite;
-    if (library->has_pending(ssl) != 0)
+    // "RH": it waits for a record's header. It says nothing is pending when it has read one, and counted it,
+    // of a record whose body has not come.
+    if (library->has_pending(ssl) != 0 || std::strcmp(library->read_state(ssl), "RH") != 0)
         return decline_reason::pipelined;
+    // The client takes shorter records only than the manager's (RFC 6066, 4).
+    const auto max_fragment = library->session_max_fragment_length(library->get_session(ssl));
+    if (max_fragment != TLSEXT_max_fragment_length_DISABLED && max_fragment != max_fragment_unspecified)
+        return decline_reason::tls_state;
     if (library->get_shutdown(ssl) != 0)
         return decline_reason::client_gone;
     const SSL_CIPHER* const cipher = library->current_cipher(ssl);
     tls_session session = seen->session;
+    const session_wiper wiper{session};
     session.version = static_cast<std::uint16_t>(library->version(ssl));
     session.suite = cipher != nullptr ? library->cipher_number(cipher) : std::uint16_t{0};
     const engine::tls_suite* const suite = engine::find_tls_suite(session.version, session.suite);

@@ -18,10 +18,12 @@ struct tls_library {
     decltype(&::SSL_get_current_compression) current_compression;
     decltype(&::SSL_is_init_finished) is_init_finished;
     decltype(&::SSL_has_pending) has_pending;
+    decltype(&::SSL_rstate_string) read_state;
     decltype(&::SSL_get_shutdown) get_shutdown;
     decltype(&::SSL_set_shutdown) set_shutdown;
     decltype(&::SSL_get_session) get_session;
     decltype(&::SSL_SESSION_get_master_key) session_master_key;
+    decltype(&::SSL_SESSION_get_max_fragment_length) session_max_fragment_length;
     decltype(&::SSL_get_client_random) client_random;
     decltype(&::SSL_get_server_random) server_random;
     decltype(&::OpenSSL_version_num) version_number;

@@ -41,8 +41,12 @@ struct engine_thread::state {
             active += begun.size();
         }
         for (taken& one : begun)
-            if (auto ready = sender.adopt(std::move(one.offered), std::move(one.descriptors)))
-                sender.begin(std::move(ready));
+            try {
+                if (auto ready = sender.adopt(std::move(one.offered), std::move(one.descriptors)))
+                    sender.begin(std::move(ready));
+            } catch (
+                const std::exception&) { // no memory, or libcrypto's failure: costs this client its response
+            }
         begun.clear();
         if (closing_idle.exchange(false, std::memory_order_acq_rel))
             sender.close_idle(closed_at_once);

@@ -130,7 +130,7 @@ std::span<const std::uint8_t> tls_channel::batch::unsent() const noexcept {
     return {place_.records.data() + channel_.partial_, end_of(sealed_) - channel_.partial_};
 }
 
-std::size_t tls_channel::batch::sent(std::size_t bytes) noexcept {
+std::size_t tls_channel::batch::sent(std::size_t bytes) {
     tls_channel& channel = channel_;
     channel.wire_sent_ += bytes;
     const std::size_t taken = channel.partial_ + bytes;
@@ -213,7 +213,8 @@ kernel_tls::result tls_channel::send_control(int socket) {
 }
 
 tls_channel::heard tls_channel::read(int socket, tls_workplace& place) {
-    for (;;) {
+    more_to_read_ = false;
+    for (int records = 0; records < records_read_at_once; ++records) {
         std::uint8_t* const record = place.records.data();
         ssize_t got;
         do {
@@ -240,6 +241,8 @@ tls_channel::heard tls_channel::read(int socket, tls_workplace& place) {
         if (const heard said = take(*opened); said != heard::nothing_new)
             return said;
     }
+    more_to_read_ = true;
+    return heard::nothing_new;
 }
 
 tls_channel::heard tls_channel::take(record_cipher::opened record) {

@@ -67,7 +67,7 @@ class tls_channel {
         [[nodiscard]] std::span<const std::uint8_t> unsent() const noexcept;
         /// The kernel took so many bytes of unsent(): the plaintext of the data records that are now wholly
         /// sent.
-        [[nodiscard]] std::size_t sent(std::size_t bytes) noexcept;
+        [[nodiscard]] std::size_t sent(std::size_t bytes);
 
       private:
         std::span<std::uint8_t> add_record(content_type type, std::size_t plaintext_size) noexcept;
@@ -115,8 +115,13 @@ class tls_channel {
         gone,        ///< a fatal alert, or a reset
         failed       ///< what no TLS client sends: the connection must end
     };
-    /// Reads and opens what the client has sent. A record that has not arrived whole stays in the socket.
+    /// Reads and opens what the client has sent, so many records at most, lest one client hold up the others.
+    /// A record that has not arrived whole stays in the socket.
+    static constexpr int records_read_at_once = 16;
     [[nodiscard]] heard read(int socket, tls_workplace& place);
+
+    /// Whether read() stopped at its bound: then call it again, since no event will tell of what is there.
+    [[nodiscard]] bool more_to_read() const noexcept { return more_to_read_; }
 
     /// Plaintext of the response in the first `wire` bytes of `wire_sent`, which hold `plaintext_sent`. A
     /// little less than it is, if the kernel seals: only it knows where its records begin.
@@ -150,6 +155,7 @@ class tls_channel {
     std::uint32_t partial_ = 0;       ///< bytes of the next record that the kernel has already
     control control_ = control::none; ///< the control record that is being sent
     bool partial_is_control_ = false;
+    bool more_to_read_ = false;
     bool update_wanted_ = false;
     bool refusal_wanted_ = false;
     bool close_wanted_ = false;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -46,8 +47,12 @@ void transfer::begin(std::uint64_t number) {
         ::fcntl(client, F_SETFL, flags | O_NONBLOCK);
     set_low_water(least_low_water);
     progress_ = tcp_progress(client);
-    if (tls_)
-        tls_->start_kernel(client);
+    try {
+        if (tls_)
+            tls_->start_kernel(client);
+    } catch (const std::exception&) { // libcrypto's failure: the first turn ends it
+        broken_ = true;
+    }
     engine_.deadlines_.set(*this, began_ + engine_.options_.stall_timeout);
 }
 
@@ -94,11 +99,17 @@ void transfer::turn() {
 
 void transfer::send_turn() {
     const std::uint64_t until = cursor_.position() + quantum;
-    step last = tls_ ? hear_client() : step::sent;
-    while (last == step::sent && !all_sent()) {
-        if (cursor_.position() >= until)
-            return engine_.make_ready(*this);
-        last = send_some(until - cursor_.position());
+    step last = step::failed;
+    try {
+        if (!broken_)
+            last = tls_ ? hear_client() : step::sent;
+        while (last == step::sent && !all_sent()) {
+            if (cursor_.position() >= until)
+                return engine_.make_ready(*this);
+            last = send_some(until - cursor_.position());
+        }
+    } catch (const std::exception&) { // libcrypto's failure, or no memory: costs this transfer, and no other
+        last = step::failed;
     }
     switch (last) {
     case step::sent:
@@ -106,11 +117,15 @@ void transfer::send_turn() {
     case step::would_block:
         blocked_ = true;
         blocked_at_ = engine_.loop_.now();
-        return tls_ && tls_->in_kernel() ? wait_behind_kernel_tls() : void();
+        if (tls_ && tls_->in_kernel())
+            wait_behind_kernel_tls();
+        if (tls_ && input_)
+            engine_.make_ready(*this); // the client has said more than one turn listens to
+        return;
     case step::must_read:
         return;
     case step::client_gone:
-        return engine_.finish(*this, outcome::client_closed);
+        return engine_.finish(*this, outcome_at_reset());
     case step::file_changed:
         return engine_.finish(*this, outcome::file_changed);
     case step::failed:
@@ -155,11 +170,11 @@ transfer::step transfer::send_memory(const plan_piece& piece, std::uint64_t with
     }
 }
 
-bool transfer::make_warm(const response_cursor& at) {
+bool transfer::make_warm(const response_cursor& at, std::uint64_t needed) {
     const plan_piece& piece = offer_.pieces()[at.piece()];
     const std::uint64_t offset = piece.offset + at.within();
     // Pieces before the one asked about last were in memory to their ends.
-    if (at.piece() < warm_piece_ || (at.piece() == warm_piece_ && offset < warm_until_))
+    if (at.piece() < warm_piece_ || (at.piece() == warm_piece_ && offset + needed <= warm_until_))
         return true;
     const file_reference& file = files_[piece.file];
     const std::uint64_t length = std::min(stretch, piece.length - at.within());
@@ -177,7 +192,7 @@ bool transfer::make_warm(const response_cursor& at) {
 transfer::step transfer::send_file(const plan_piece& piece, std::uint64_t within, std::uint64_t most) {
     const file_reference& file = files_[piece.file];
     const std::uint64_t offset = piece.offset + within;
-    if (!make_warm(cursor_))
+    if (!make_warm(cursor_, 1))
         return step::must_read;
     if (!file->unchanged())
         return step::file_changed;

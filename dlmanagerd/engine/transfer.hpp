@@ -96,8 +96,9 @@ class transfer final : public event_handler, public deadline_hook {
     [[nodiscard]] step send_memory(const plan_piece& piece, std::uint64_t within, std::uint64_t most);
     [[nodiscard]] step send_file(const plan_piece& piece, std::uint64_t within, std::uint64_t most);
     void advance(std::uint64_t bytes) noexcept;
-    /// Whether the stretch of the file that begins there is in memory; if not, asks for it.
-    [[nodiscard]] bool make_warm(const response_cursor& at);
+    /// Whether the `needed` bytes of the file from there on, of one piece, are in memory; if not, asks for
+    /// the stretch that begins there.
+    [[nodiscard]] bool make_warm(const response_cursor& at, std::uint64_t needed);
     /// With TLS (transfer_tls.cpp):
     [[nodiscard]] step send_sealed(std::uint64_t most);
     [[nodiscard]] std::size_t room() const noexcept;
@@ -141,6 +142,7 @@ class transfer final : public event_handler, public deadline_hook {
     std::uint32_t warm_piece_ = 0;
     state state_ = state::sending;
     bool blocked_ = false; ///< the socket was full at the last turn
+    bool broken_ = false;  ///< the record layer has failed: nothing can be sent
     bool shut_ = false;    ///< the FIN is behind the response
     bool closing_ = false; ///< TLS: close_notify is due or sent
     bool input_ = false;   ///< the client has sent something that was not looked at

@@ -127,7 +127,7 @@ transfer::step transfer::gather(response_cursor& from, std::span<std::uint8_t> i
         if (piece.from == plan_piece::source::memory) {
             std::memcpy(into.data(), offer_.memory().data() + piece.offset + within, size);
         } else {
-            if (!make_warm(from))
+            if (!make_warm(from, size))
                 return step::must_read;
             const shared_file& file = *files_[piece.file];
             if (!reads.add(file, piece.offset + within, into.first(size))) {
@@ -162,6 +162,8 @@ transfer::step transfer::hear_client() {
         return step::sent;
     switch (tls_->read(client_.get(), engine_.tls_place())) {
     case tls_channel::heard::nothing_new:
+        input_ = tls_->more_to_read();
+        return step::sent;
     case tls_channel::heard::closed: // its direction only: it may well want the response (RFC 8446, 6.1)
         return step::sent;
     case tls_channel::heard::gone:
