@@ -170,5 +170,38 @@ TEST(https_pipelined, requests_are_all_answered) {
     }
 }
 
+TEST(https_pipelined, a_request_of_which_a_part_has_come_is_answered) {
+    site here({.https = ""});
+    here.add_document("file", 300'000);
+    const std::string expected = sequence_bytes(0, 300'000);
+    // libssl has read a header of 5 bytes, and says then that nothing is pending.
+    for (const std::size_t bytes : {3U, 5U, 6U}) {
+        SCOPED_TRACE(bytes);
+        tls_client client(here.httpd().address(), https_port);
+        const std::string first = new_probe();
+        client.send_and_begin(here.get_request("/file", first), here.get_request("/file", new_probe()),
+                              bytes);
+        EXPECT_EQ(status_of(client.read_head()), 200);
+        EXPECT_TRUE(client.read(expected.size()) == expected);
+        EXPECT_EQ(here.httpd().note_of(first), "declined:pipelined");
+        client.send(here.get_request("/file", new_probe(), "Connection: close\r\n"));
+        EXPECT_EQ(status_of(client.read_head()), 200);
+        EXPECT_TRUE(client.read(expected.size()) == expected);
+    }
+}
+
+TEST(https_declined, clients_of_short_records_are_served_by_httpd) {
+    site here({.https = ""});
+    here.add_document("file", 300'000);
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+        tls_client client(here.httpd().address(), https_port, {.version = version, .max_fragment = 1});
+        const std::string probe = new_probe();
+        client.send(here.get_request("/file", probe, "Connection: close\r\n"));
+        EXPECT_EQ(status_of(client.read_head()), 200);
+        EXPECT_TRUE(client.read_to_end() == sequence_bytes(0, 300'000));
+        EXPECT_EQ(here.httpd().note_of(probe), "declined:tls-state");
+    }
+}
+
 } // namespace
 } // namespace dlhandoff::test

@@ -75,6 +75,9 @@ tls_client::tls_client(const std::string& address, std::uint16_t port, const tls
     SSL_set_info_callback(ssl_.get(), &on_info);
     SSL_set_msg_callback(ssl_.get(), &on_message);
     SSL_set_msg_callback_arg(ssl_.get(), this);
+    if (options.max_fragment != 0 &&
+        SSL_set_tlsext_max_fragment_length(ssl_.get(), options.max_fragment) != 1)
+        throw_openssl("SSL_set_tlsext_max_fragment_length");
     if (!options.server_name.empty())
         // SSL_set_tlsext_host_name(), which is a macro with an old-style cast.
         SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
@@ -123,17 +126,38 @@ void tls_client::ask_to_renegotiate() {
 
 void tls_client::flush() {
     std::array<char, 16384> buffer;
-    for (int size; (size = BIO_read(SSL_get_wbio(ssl_.get()), buffer.data(), buffer.size())) > 0;)
-        for (int sent = 0; sent < size;) {
-            // Not by OpenSSL's own socket BIO, whose write(2) raises SIGPIPE.
-            const ssize_t taken = ::send(socket_.get(), buffer.data() + sent,
-                                         static_cast<std::size_t>(size - sent), MSG_NOSIGNAL);
-            if (taken < 0 && errno == EINTR)
-                continue;
-            if (taken < 0)
-                return;
-            sent += static_cast<int>(taken);
-        }
+    for (int size; (size = BIO_read(SSL_get_wbio(ssl_.get()), buffer.data(), buffer.size())) > 0;) {
+        send_raw(std::exchange(held_back_, {}));
+        send_raw({buffer.data(), static_cast<std::size_t>(size)});
+    }
+}
+
+void tls_client::send_raw(std::string_view bytes) {
+    while (!bytes.empty()) {
+        // Not by OpenSSL's own socket BIO, whose write(2) raises SIGPIPE.
+        const ssize_t taken = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (taken < 0 && errno == EINTR)
+            continue;
+        if (taken < 0)
+            return;
+        bytes.remove_prefix(static_cast<std::size_t>(taken));
+    }
+}
+
+void tls_client::send_and_begin(std::string_view first, std::string_view second, std::size_t bytes) {
+    std::string sealed;
+    std::size_t begin = 0;
+    for (const std::string_view text : {first, second}) {
+        begin = sealed.size();
+        if (SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())) !=
+            static_cast<int>(text.size()))
+            throw_openssl("SSL_write");
+        std::array<char, 16384> buffer;
+        for (int size; (size = BIO_read(SSL_get_wbio(ssl_.get()), buffer.data(), buffer.size())) > 0;)
+            sealed.append(buffer.data(), static_cast<std::size_t>(size));
+    }
+    send_raw(std::string_view(sealed).substr(0, begin + bytes));
+    held_back_ = sealed.substr(begin + bytes);
 }
 
 bool tls_client::receive() {

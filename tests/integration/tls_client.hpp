@@ -19,6 +19,7 @@ struct tls_client_options {
     bool ask_for_status = false;          ///< status_request: a stapled OCSP response is wanted
     bool offer_certificate_later = false; ///< TLS 1.3's post_handshake_auth
     SSL_SESSION* session = nullptr;       ///< to resume; only borrowed
+    std::uint8_t max_fragment = 0;        ///< RFC 6066's max_fragment_length, 1: 512 bytes; 0: not asked for
     int receive_buffer = 0;               ///< SO_RCVBUF, so that the server can't send far ahead; 0 leaves it
     std::size_t bytes_a_read = 65536;     ///< taken from the socket at a time at most
 };
@@ -37,6 +38,9 @@ class tls_client {
 
     /// In one record, if it fits.
     void send(std::string_view text);
+    /// Sends `first`, and of the record with `second` so many bytes only; the others with whatever is sent
+    /// next.
+    void send_and_begin(std::string_view first, std::string_view second, std::size_t bytes);
     /// Sends a KeyUpdate (TLS 1.3); `both`: asks the server for one of its own, too.
     void update_keys(bool both);
     /// Sends a ClientHello (TLS 1.2) with the next read; only that can have data come between the handshake's
@@ -69,6 +73,7 @@ class tls_client {
     bool receive();
     /// From OpenSSL into the socket. A server that has gone is noticed when reading.
     void flush();
+    void send_raw(std::string_view bytes);
     static void on_info(const SSL* ssl, int where, int value);
     static void on_message(int write, int version, int type, const void* data, std::size_t size, SSL* ssl,
                            void* self);
@@ -82,6 +87,7 @@ class tls_client {
     std::unique_ptr<SSL_CTX, free_ssl> context_;
     std::unique_ptr<SSL, free_ssl> ssl_;
     std::string unread_;
+    std::string held_back_; ///< of a record that was begun
     bool ended_ = false;
     bool ended_cleanly_ = false;
     int last_warning_ = -1;
