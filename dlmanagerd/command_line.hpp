@@ -13,6 +13,7 @@ enum class exit_status : int { clean = 0, run_time = 1, usage = 2 };
 struct command_line {
     std::string config;        ///< the configuration file; empty: the defaults
     std::string listen;        ///< overrides the configuration's; empty: does not
+    std::string managers;      ///< "auto" or a number: likewise
     bool check_config = false; ///< say whether the configuration is fine, and end
 };
 

@@ -1,7 +1,10 @@
 #include "dlmanagerd/configuration.hpp"
 
 #include "dlmanagerd/configuration_table.hpp"
+#include "dlmanagerd/limits_configuration.hpp"
 #include "shared/file_descriptor.hpp"
+
+#include "shared/manager_status.hpp"
 
 #include <array>
 #include <cerrno>
@@ -23,9 +26,10 @@ constexpr std::string_view default_user = "www-data";
 constexpr std::size_t longest_listen_path = sizeof(sockaddr_un::sun_path) - 1;
 /// A manager needs some for itself: its log, board, epoll and so on.
 constexpr std::int64_t fewest_descriptors = 32;
+/// Less than this holds nobody's response.
+constexpr std::uint64_t least_tcp_memory = 1024 * 1024;
 /// NR_OPEN's default is 2^20; an admin may raise it (proc(5), /proc/sys/fs/nr_open) up to this.
 constexpr std::int64_t most_descriptors = 1'073'741'816;
-constexpr std::int64_t most_transfers = most_descriptors;
 
 std::optional<uid_t> uid_of(const std::string& user) {
     std::vector<char> buffer(1024);
@@ -43,8 +47,7 @@ std::optional<uid_t> uid_of(const std::string& user) {
     }
 }
 
-void read_users(configuration_table& table, std::vector<uid_t>& into) {
-    constexpr std::string_view key = "allow_users";
+void read_users(configuration_table& table, std::string_view key, std::vector<uid_t>& into) {
     constexpr std::string_view allowed =
         R"(a list of user names or numeric user ids, such as ["www-data", 33])";
     // (uid_t)-1 is no user: it means "unchanged" to chown(2) and others.
@@ -79,6 +82,25 @@ void read_listen(configuration_table& table, std::string& into) {
     }
 }
 
+void read_managers(configuration_table& table, configuration& into) {
+    table.count_or_auto("managers", into.managers, most_managers);
+    table.count_or_auto("max_managers", into.max_managers, most_managers);
+    if (into.max_managers != 0 && into.managers > into.max_managers && table.has("managers"))
+        table.wrong("managers", std::to_string(into.managers) + " is more than max_managers",
+                    "at most " + std::to_string(into.max_managers));
+    table.duration("duplicate_idle", into.duplicate_idle, milliseconds(10), hours(24));
+    constexpr std::string_view allowed = R"(an absolute path, or "" for no admin socket)";
+    if (const auto path = table.text("admin", allowed)) {
+        if (const std::string why = path->empty() ? "" : why_not_listen_at(*path); !why.empty())
+            table.wrong("admin", why + R"(; or "" for no admin socket)");
+        if (*path == into.listen)
+            table.wrong("admin", '"' + *path + "\" is what `listen` names", allowed);
+        into.admin = *path;
+    } else if (into.listen == admin_path_beside(into.listen)) {
+        table.wrong("listen", "the admin socket would be there; set `admin` to another path");
+    }
+}
+
 void read_log(configuration_table table, configuration& into) {
     table.choice("level", into.log.level,
                  {{"debug", log_level::debug},
@@ -97,8 +119,9 @@ void read_log(configuration_table table, configuration& into) {
 void read_limits(configuration_table table, configuration& into) {
     table.number("descriptors", into.limits.descriptors, fewest_descriptors, most_descriptors,
                  "for as many as RLIMIT_NOFILE allows");
-    table.number("transfers", into.limits.transfers, 1, most_transfers, "for as many as descriptors allow");
-    table.duration("stall_timeout", into.limits.stall_timeout, milliseconds(100), hours(24));
+    table.size("tcp_memory", into.limits.tcp_memory, least_tcp_memory,
+               "for half of what the system has for TCP");
+    read_common_limits(table, into.limits.table.all);
     table.reject_others();
 }
 
@@ -117,10 +140,15 @@ std::string why_not_listen_at(std::string_view path) {
     return what + "; allowed: an absolute path of at most " + std::to_string(longest_listen_path) + " bytes";
 }
 
+std::string admin_path_beside(const std::string& listen) {
+    return listen.substr(0, listen.rfind('/') + 1) + "admin.sock";
+}
+
 configuration default_configuration() {
     configuration result;
     if (const auto uid = uid_of(std::string(default_user)))
         result.allow_users.push_back(*uid);
+    result.limits.table.classes = {default_class(result.limits.table.all)};
     return result;
 }
 
@@ -137,12 +165,17 @@ configuration parse_configuration(std::string_view text, const std::string& file
 
     configuration_table table(root, "", problems);
     read_listen(table, result.listen);
-    read_users(table, result.allow_users);
+    read_users(table, "allow_users", result.allow_users);
+    read_users(table, "admin_users", result.admin_users);
     table.duration("drain_timeout", result.drain_timeout, milliseconds(0), hours(24));
+    read_managers(table, result);
     if (const auto* log = table.section("log"))
         read_log({*log, "log", problems}, result);
     if (const auto* limits = table.section("limits"))
         read_limits({*limits, "limits", problems}, result);
+    result.limits.table.classes = {default_class(result.limits.table.all)};
+    if (const auto* classes = table.section("class"))
+        read_classes(*classes, problems, result.limits.table);
     table.reject_others();
     problems.throw_if_any();
     return result;

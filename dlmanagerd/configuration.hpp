@@ -1,7 +1,10 @@
 #pragma once
 
+#include "dlmanagerd/engine/limits.hpp"
+
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -17,15 +20,21 @@ enum class log_level : std::uint8_t { debug, info, warning, error };
 struct configuration {
     std::string listen = "/run/dlmanagerd/manager.sock"; ///< absolute, fits a Unix address
     std::vector<uid_t> allow_users; ///< who may connect; root and the manager's own user always may
+    std::vector<uid_t> admin_users; ///< who may ask the admin socket; the same two always may
     std::chrono::milliseconds drain_timeout{30'000}; ///< how long SIGTERM lets downloads go on
+    std::uint32_t managers = 0;                      ///< to begin with; 0: one a core
+    std::uint32_t max_managers = 0; ///< duplicates included; 0: 16, or twice `managers`, if that is more
+    std::chrono::milliseconds duplicate_idle{60'000}; ///< a duplicate with nothing to do for so long ends
+    /// Path of the admin socket; empty: none. Not set: admin_path_beside(listen).
+    std::optional<std::string> admin;
     struct {
         log_level level = log_level::info;
         std::string transfers; ///< path of the transfer log; empty: none is written
     } log;
     struct {
         std::uint32_t descriptors = 0; ///< soft RLIMIT_NOFILE; 0: the hard one
-        std::uint32_t transfers = 0;   ///< sent at the same time; 0: as descriptors allow
-        std::chrono::milliseconds stall_timeout{60'000};
+        std::uint64_t tcp_memory = 0;  ///< bytes that the kernel may hold for clients; 0: by net.ipv4.tcp_mem
+        engine::limit_table table;     ///< [limits] and each [class.NAME]
     } limits;
 };
 
@@ -45,6 +54,9 @@ class configuration_error : public std::runtime_error {
 
 /// The configuration without a file: "www-data" may connect, where there is such a user.
 [[nodiscard]] configuration default_configuration();
+
+/// Where the admin socket is unless the configuration says: admin.sock in the folder of `listen`.
+[[nodiscard]] std::string admin_path_beside(const std::string& listen);
 
 /// What is wrong with a path to listen at, and what is allowed; empty if it is fine.
 [[nodiscard]] std::string why_not_listen_at(std::string_view path);

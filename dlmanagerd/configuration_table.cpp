@@ -1,6 +1,7 @@
 #include "dlmanagerd/configuration_table.hpp"
 
 #include "dlmanagerd/configuration.hpp"
+#include "shared/byte_size.hpp"
 
 #include <algorithm>
 #include <array>
@@ -123,7 +124,7 @@ const toml::array* configuration_table::list(std::string_view key, std::string_v
 const toml::table* configuration_table::section(std::string_view key) {
     const toml::node* found = find(key);
     if (found != nullptr && !found->is_table())
-        wrong_type(key, *found, "a table", "[" + std::string(key) + "] and its keys below it");
+        wrong_type(key, *found, "a table", "[" + full_name(key) + "] and its keys below it");
     return found == nullptr ? nullptr : found->as_table();
 }
 
@@ -141,6 +142,74 @@ void configuration_table::number(std::string_view key, std::uint32_t& into, std:
         wrong(key, std::to_string(*value) + " is out of range", allowed);
     else
         into = static_cast<std::uint32_t>(*value);
+}
+
+std::optional<std::int64_t> configuration_table::integer_within(std::string_view key, std::int64_t least,
+                                                                std::int64_t most) {
+    const toml::node* found = find(key);
+    if (found == nullptr)
+        return std::nullopt;
+    const std::string allowed = std::to_string(least) + " to " + std::to_string(most);
+    const auto value = found->value_exact<std::int64_t>();
+    if (!value)
+        wrong_type(key, *found, "an integer", allowed);
+    else if (*value < least || *value > most)
+        wrong(key, std::to_string(*value) + " is out of range", allowed);
+    else
+        return value;
+    return std::nullopt;
+}
+
+void configuration_table::size(std::string_view key, std::uint64_t& into, std::uint64_t least,
+                               std::string_view zero) {
+    const toml::node* found = find(key);
+    if (found == nullptr)
+        return;
+    const std::string allowed = R"(bytes, or K, M or G of them, such as 65536 or "500K", from )" +
+                                std::to_string(least) + ", or 0 " + std::string(zero);
+    std::string text;
+    if (const auto number = found->value_exact<std::int64_t>())
+        text = std::to_string(*number);
+    else if (const auto string = found->value_exact<std::string>())
+        text = *string;
+    else
+        return wrong_type(key, *found, "an integer or a string", allowed);
+    const auto bytes = parse_byte_size(text);
+    if (!bytes)
+        wrong(key, '"' + text + "\" is no number of bytes", allowed);
+    else if (*bytes != 0 && *bytes < least)
+        wrong(key, text + " is out of range", allowed);
+    else
+        into = *bytes;
+}
+
+void configuration_table::read_count(std::string_view key, const toml::node& found, std::uint32_t& into,
+                                     std::uint32_t most, const std::string& allowed) {
+    const auto value = found.value_exact<std::int64_t>();
+    if (!value)
+        wrong_type(key, found, "an integer", allowed);
+    else if (*value < 1 || *value > most)
+        wrong(key, std::to_string(*value) + " is out of range", allowed);
+    else
+        into = static_cast<std::uint32_t>(*value);
+}
+
+void configuration_table::count(std::string_view key, std::uint32_t& into, std::uint32_t most) {
+    if (const toml::node* found = find(key))
+        read_count(key, *found, into, most, "1 to " + std::to_string(most));
+}
+
+void configuration_table::count_or_auto(std::string_view key, std::uint32_t& into, std::uint32_t most) {
+    const toml::node* found = find(key);
+    if (found == nullptr)
+        return;
+    const std::string allowed = "1 to " + std::to_string(most) + ", or \"auto\"";
+    if (const auto word = found->value_exact<std::string>(); word && *word == "auto")
+        into = 0;
+    else if (word)
+        wrong(key, '"' + *word + "\" is not known", allowed);
+    else
+        read_count(key, *found, into, most, allowed);
 }
 
 void configuration_table::duration(std::string_view key, milliseconds& into, milliseconds least,

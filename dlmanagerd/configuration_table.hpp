@@ -29,8 +29,8 @@ class configuration_problems {
 class configuration_table {
   public:
     /// `name`: of the table, empty for the top level. Both references must outlive this.
-    configuration_table(const toml::table& table, std::string_view name, configuration_problems& problems)
-        : table_(table), name_(name), problems_(problems) {}
+    configuration_table(const toml::table& table, std::string name, configuration_problems& problems)
+        : table_(table), name_(std::move(name)), problems_(problems) {}
 
     [[nodiscard]] std::optional<std::string> text(std::string_view key, std::string_view allowed);
     [[nodiscard]] const toml::array* list(std::string_view key, std::string_view allowed);
@@ -39,6 +39,20 @@ class configuration_table {
     /// An integer from `least` to `most`, or 0, which stands for what `zero` says.
     void number(std::string_view key, std::uint32_t& into, std::int64_t least, std::int64_t most,
                 std::string_view zero);
+
+    template <class Integer>
+    void integer(std::string_view key, Integer& into, std::int64_t least, std::int64_t most) {
+        if (const auto value = integer_within(key, least, most))
+            into = static_cast<Integer>(*value);
+    }
+
+    /// Bytes, or bytes a second: an integer, or a string with K, M or G (of 1024 each), such as "500K"; from
+    /// `least` on, or 0, which stands for what `zero` says.
+    void size(std::string_view key, std::uint64_t& into, std::uint64_t least, std::string_view zero);
+    /// An integer from 1 to `most`.
+    void count(std::string_view key, std::uint32_t& into, std::uint32_t most);
+    /// The same, or the word "auto", which is 0.
+    void count_or_auto(std::string_view key, std::uint32_t& into, std::uint32_t most);
 
     /// A string such as "250ms", "30s", "5min" or "2h".
     void duration(std::string_view key, std::chrono::milliseconds& into, std::chrono::milliseconds least,
@@ -63,6 +77,8 @@ class configuration_table {
         wrong(key, '"' + *word + "\" is not known", allowed);
     }
 
+    [[nodiscard]] bool has(std::string_view key) const { return table_.get(key) != nullptr; }
+
     /// Reports every key that none of the calls above has asked for. Call last.
     void reject_others();
 
@@ -75,11 +91,15 @@ class configuration_table {
                     std::string_view allowed);
 
   private:
+    void read_count(std::string_view key, const toml::node& found, std::uint32_t& into, std::uint32_t most,
+                    const std::string& allowed);
     [[nodiscard]] const toml::node* find(std::string_view key);
+    [[nodiscard]] std::optional<std::int64_t> integer_within(std::string_view key, std::int64_t least,
+                                                             std::int64_t most);
     [[nodiscard]] std::string full_name(std::string_view key) const;
 
     const toml::table& table_;
-    std::string_view name_;
+    std::string name_;
     configuration_problems& problems_;
     std::vector<std::string_view> known_; ///< the keys asked for, in order
 };

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utility>
 
 namespace dlhandoff::service {
 namespace {
@@ -19,12 +20,6 @@ constexpr mode_t lock_mode = 0600;
 
 [[noreturn]] void fail(const std::string& what, int error) {
     throw std::runtime_error(what + ": " + std::strerror(error));
-}
-
-[[noreturn]] void refuse_live(const std::string& path) {
-    throw std::runtime_error(
-        "a process listens at " + path +
-        " already and goes on undisturbed; stop it first, or give another path with --listen");
 }
 
 /// What lies at `path` itself, links not followed.
@@ -44,16 +39,17 @@ sockaddr_un address_of(const std::string& path) {
     return address;
 }
 
-file_descriptor make_socket() {
-    file_descriptor made(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+file_descriptor make_socket(int type) {
+    file_descriptor made(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!made)
-        throw_errno("socket(AF_UNIX, SOCK_SEQPACKET)");
+        throw_errno("socket(AF_UNIX)");
     return made;
 }
 
 } // namespace
 
-listening_socket::listening_socket(const std::string& path) : path_(path), lock_path_(path + ".lock") {
+listening_socket::listening_socket(const std::string& path, std::string way_out, int type)
+    : path_(path), lock_path_(path + ".lock"), way_out_(std::move(way_out)), type_(type) {
     take_lock();
     try {
         remove_stale();
@@ -62,6 +58,11 @@ listening_socket::listening_socket(const std::string& path) : path_(path), lock_
         ::unlink(lock_path_.c_str());
         throw;
     }
+}
+
+void listening_socket::refuse_live() const {
+    throw std::runtime_error("a process listens at " + path_ +
+                             " already and goes on undisturbed; stop it first, or " + way_out_);
 }
 
 void listening_socket::take_lock() {
@@ -73,7 +74,7 @@ void listening_socket::take_lock() {
                  errno);
         while (::flock(lock_.get(), LOCK_EX | LOCK_NB) < 0) {
             if (errno == EWOULDBLOCK)
-                refuse_live(path_);
+                refuse_live();
             if (errno != EINTR)
                 fail("cannot lock " + lock_path_, errno);
         }
@@ -95,16 +96,15 @@ void listening_socket::remove_stale() const {
         fail("cannot look at " + path_, errno);
     }
     if (!S_ISSOCK(found->st_mode))
-        throw std::runtime_error(path_ +
-                                 " exists and is not a socket; it is left alone: remove it, or give another "
-                                 "path with --listen");
+        throw std::runtime_error(path_ + " exists and is not a socket; it is left alone: remove it, or " +
+                                 way_out_);
     // Whoever listens there without our lock shows by accepting, by a full backlog (EAGAIN) or by another
     // type (EPROTOTYPE); only a refused connection says that nobody does.
     const sockaddr_un address = address_of(path_);
-    const file_descriptor probe = make_socket();
+    const file_descriptor probe = make_socket(type_);
     if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
         errno == EAGAIN || errno == EPROTOTYPE)
-        refuse_live(path_);
+        refuse_live();
     if (errno != ECONNREFUSED)
         fail("cannot tell whether a process listens at " + path_, errno);
     if (::unlink(path_.c_str()) < 0)
@@ -112,7 +112,7 @@ void listening_socket::remove_stale() const {
 }
 
 void listening_socket::bind_and_listen() {
-    socket_ = make_socket();
+    socket_ = make_socket(type_);
     const sockaddr_un address = address_of(path_);
     // bind() makes the file with the socket's own mode, less the umask: so nobody else can connect, not even
     // for a moment. What the umask took is given back afterwards.

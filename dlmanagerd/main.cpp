@@ -1,6 +1,6 @@
 #include "dlmanagerd/command_line.hpp"
-#include "dlmanagerd/manager.hpp"
 #include "dlmanagerd/service_log.hpp"
+#include "dlmanagerd/supervisor.hpp"
 
 #include <cstdio>
 #include <exception>
@@ -23,7 +23,7 @@ exit_status run(int argc, char** argv) {
         }
         start_service_log();
         set_service_log_level(settings.log.level);
-        manager(asked, settings).run();
+        supervisor(asked, settings).run();
         return exit_status::clean;
     } catch (const configuration_error& error) {
         std::fprintf(stderr, "%s\n", error.what());

@@ -1,47 +1,83 @@
 #pragma once
 
+#include "dlmanagerd/admin_report.hpp"
 #include "dlmanagerd/command_line.hpp"
 #include "dlmanagerd/configuration.hpp"
 #include "dlmanagerd/engine/engine.hpp"
 #include "dlmanagerd/engine/event_loop.hpp"
+#include "dlmanagerd/manager_channel.hpp"
+#include "dlmanagerd/room.hpp"
 #include "dlmanagerd/signal_source.hpp"
+#include "dlmanagerd/throughput.hpp"
 #include "dlmanagerd/worker_sessions.hpp"
 #include "shared/board.hpp"
 
+#include <optional>
 #include <string>
 
 namespace dlhandoff::service {
 
-/// A download manager: one process with one event loop, its engine, board, socket and sessions.
-///
-/// TERM stops listening and lets downloads end, up to drain_timeout; INT and QUIT end them at once; HUP reads
-/// the configuration again and reopens the transfer log.
-class manager {
-  public:
-    /// Listens when it returns. Throws std::runtime_error (and std::system_error) that says what is in the
-    /// way.
-    manager(command_line asked, configuration settings);
+/// What a manager is given by the supervisor.
+struct manager_post {
+    std::uint32_t index = 0;      ///< its place on the board
+    std::string name;             ///< "m1"
+    file_descriptor channel;      ///< to the supervisor
+    const board& tickets;         ///< the supervisor's, which the process has inherited, as is the next
+    const engine::ledger& shares; ///< what all managers use of the limits
+    command_line asked;
+    configuration settings;
+};
 
-    /// Works until a signal ends it.
+/// A download manager: one process with one event loop, its engine and its sessions with httpd's workers. It
+/// does what the supervisor tells it over the channel (manager_channel.hpp), and ignores signals. Its facts
+/// are on the board.
+///
+/// When the supervisor is gone, it finishes what it has, without a time limit, and ends; then it minds TERM,
+/// INT and QUIT itself, since nobody else is left to tell it.
+class manager final : private engine::event_handler {
+  public:
+    /// Throws std::system_error.
+    explicit manager(manager_post post);
+    ~manager();
+
+    /// Works until it is told to end, or the supervisor is gone and nothing is left to do.
     void run();
 
   private:
-    void on_signal(int number);
-    void drain(int number);
+    void on_events(std::uint32_t events) override;
+    void obey(received_order what);
+    void drain(std::optional<std::chrono::milliseconds> most);
+    void stop();
     void reload();
-    /// The limit of descriptors that is in force then.
-    std::uint64_t apply_descriptor_limit();
+    void go_on_alone();
+    void go_on_with_report();
+    void publish_limits();
+    void count_fixed_descriptors();
+    void share_memory();
+    void update_room();
+    void make_room();
+    void admit(received_order session);
+    void publish();
+    void tell_supervisor(note what);
     [[nodiscard]] engine::return_policy return_policy_of(const configuration& settings);
     [[nodiscard]] engine::clock::time_point next_deadline() const noexcept;
+    [[nodiscard]] bool may_sleep() const noexcept;
     [[nodiscard]] bool finished() const noexcept;
 
-    command_line asked_;
-    configuration settings_;
+    manager_post post_;
+    manager_status& status_;
+    configuration& settings_;
     engine::event_loop loop_;
-    signal_source signals_; ///< before the engine, whose threads inherit the blocked signals
-    board board_;
     engine::engine engine_;
+    room room_;
+    throughput throughput_;
+    std::optional<admin_report> report_; ///< on its way to an admin
     worker_sessions sessions_;
+    received_message incoming_;
+    std::optional<signal_source> signals_; ///< once the supervisor is gone
+    std::uint64_t fixed_descriptors_ = 0;  ///< those that are neither sessions' nor the engine's
+    engine::clock::time_point next_thinning_{};
+    engine::clock::time_point share_memory_at_{};
     log_throttle return_failed_;
     bool draining_ = false;
     engine::clock::time_point drain_deadline_ = engine::clock::time_point::max();

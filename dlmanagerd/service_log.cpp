@@ -37,16 +37,19 @@ class priority_flag final : public spdlog::custom_flag_formatter {
 
 } // namespace
 
-void start_service_log() {
+void start_service_log(const std::string& manager) {
+    const auto level = spdlog::get_level();
+    const std::string who = manager.empty() ? "" : manager + ": ";
     auto logger =
         std::make_shared<spdlog::logger>("dlmanagerd", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     if (stderr_is_journal()) {
         auto formatter = std::make_unique<spdlog::pattern_formatter>();
-        formatter->add_flag<priority_flag>('*').set_pattern("%*%v");
+        formatter->add_flag<priority_flag>('*').set_pattern("%*" + who + "%v");
         logger->set_formatter(std::move(formatter));
     } else {
-        logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %n[%P] %l: %v");
+        logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %n[%P] %l: " + who + "%v");
     }
+    logger->set_level(level);
     spdlog::set_default_logger(std::move(logger));
 }
 

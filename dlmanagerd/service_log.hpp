@@ -12,8 +12,9 @@
 namespace dlhandoff::service {
 
 /// Logs to standard error from now on. Under systemd, which stamps each line itself, a line begins with its
-/// priority (sd-daemon(3)); otherwise with time, program and process.
-void start_service_log();
+/// priority (sd-daemon(3)); otherwise with time, program and process. `manager`: its name, which then comes
+/// next; none is the supervisor's.
+void start_service_log(const std::string& manager = {});
 
 void set_service_log_level(log_level least);
 

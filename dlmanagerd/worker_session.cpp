@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <utility>
@@ -18,7 +19,8 @@ constexpr std::size_t idle_closed_for_one = 16;
 
 worker_session::worker_session(const session_surroundings& shared, file_descriptor socket, const ucred& peer,
                                std::uint32_t slot)
-    : shared_(shared), socket_(std::move(socket)), user_(peer.uid), process_(peer.pid), slot_(slot) {}
+    : shared_(shared), socket_(std::move(socket)), user_(peer.uid), process_(peer.pid), slot_(slot),
+      last_used_(shared.loop.now()) {}
 
 worker_session::~worker_session() {
     shared_.loop.remove(socket_.get(), *this);
@@ -26,12 +28,35 @@ worker_session::~worker_session() {
 
 bool worker_session::start(const hello& greeting) {
     const int memory = shared_.tickets.descriptor();
-    return send_message(socket_.get(), encode(greeting), {&memory, 1}) == send_result::sent &&
-           shared_.loop.add(socket_.get(), EPOLLIN, *this);
+    const send_result sent = send_message(socket_.get(), encode(greeting), {&memory, 1});
+    if (sent == send_result::failed && errno == ETOOMANYREFS)
+        (void)refuse(refusal::full, 0);
+    return sent == send_result::sent && shared_.loop.add(socket_.get(), EPOLLIN, *this);
+}
+
+bool worker_session::has_input() const noexcept {
+    pollfd one{socket_.get(), POLLIN, 0};
+    return ::poll(&one, 1, 0) != 0;
+}
+
+bool worker_session::stop_listening(refusal why) noexcept {
+    ::shutdown(socket_.get(), SHUT_RD);
+    std::byte one{};
+    const bool nothing = ::recv(socket_.get(), &one, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+    if (nothing && !has_made_offer_)
+        (void)send({0, false, why});
+    return nothing;
+}
+
+void worker_session::dismiss(refusal why) noexcept {
+    if (!stop_listening(why))
+        (void)send({0, false, why});
 }
 
 void worker_session::on_events(std::uint32_t) {
     received_message& incoming = shared_.incoming;
+    last_used_ = shared_.loop.now();
+    has_made_offer_ = true;
     bool goes_on = true;
     // One message a call: a worker has one offer under way, and none may keep the others waiting.
     switch (receive_message(socket_.get(), max_offer_size, incoming)) {
@@ -63,7 +88,7 @@ void worker_session::on_events(std::uint32_t) {
 
 bool worker_session::take_message() {
     received_message& incoming = shared_.incoming;
-    shared_.tickets.counters().offers.fetch_add(1, std::memory_order_relaxed);
+    shared_.counters.offers.fetch_add(1, std::memory_order_relaxed);
     // 0 answers a message that can't be read as far as its sequence number: it can only mean the offer under
     // way.
     if (incoming.truncated) {
@@ -95,7 +120,7 @@ void worker_session::guard_keys() noexcept {
 }
 
 bool worker_session::take_offer(offer offered) {
-    manager_counters& counters = shared_.tickets.counters();
+    manager_counters& counters = shared_.counters;
     const ticket named = offered.claim_ticket();
     if (shared_.incoming.descriptors_lost) {
         shared_.engine.close_idle(idle_closed_for_one);
@@ -103,6 +128,8 @@ bool worker_session::take_offer(offer offered) {
     }
     if (named.slot != slot_)
         return refuse(refusal::ticket, named.sequence);
+    if (!shared_.owner.has_room())
+        return refuse(refusal::full, named.sequence);
 
     auto prepared = shared_.engine.prepare(std::move(offered), std::move(shared_.incoming.descriptors));
     if (const auto* reason = std::get_if<refusal>(&prepared))
@@ -126,7 +153,7 @@ bool worker_session::take_offer(offer offered) {
 
 bool worker_session::refuse(refusal reason, std::uint64_t sequence) {
     const auto number = static_cast<std::size_t>(reason);
-    shared_.tickets.counters().refusals[number].fetch_add(1, std::memory_order_relaxed);
+    shared_.counters.refusals[number].fetch_add(1, std::memory_order_relaxed);
     shared_.owner.on_refusal(*this, reason);
     return send({sequence, false, reason});
 }

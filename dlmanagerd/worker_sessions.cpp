@@ -1,27 +1,19 @@
 #include "dlmanagerd/worker_sessions.hpp"
 
 #include "dlmanagerd/service_log.hpp"
+#include "dlmanagerd/service_users.hpp"
+#include "shared/manager_choice.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+
 #include <spdlog/spdlog.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 namespace dlhandoff::service {
 namespace {
 
-using engine::clock;
-
-constexpr std::chrono::milliseconds pause_length{100};
-/// So that a flood of connections does not keep the downloads waiting.
-constexpr int accepted_at_once = 64;
-constexpr std::size_t idle_closed_at_once = 64;
-
-file_descriptor make_reserve() noexcept {
-    return file_descriptor(::eventfd(0, EFD_CLOEXEC));
-}
+/// A worker connects in order to make an offer: it has so long for the first one.
+constexpr auto first_offer_patience = heartbeat_limit;
 
 /// Everyday reasons, of which an admin needs no word.
 bool is_ordinary(refusal reason) noexcept {
@@ -44,120 +36,61 @@ const char* advice_for(refusal reason) noexcept {
 } // namespace
 
 worker_sessions::worker_sessions(engine::event_loop& loop, engine::engine& engine, const board& tickets,
-                                 std::string name, std::unique_ptr<listening_socket> listener,
-                                 std::vector<uid_t> allowed)
-    : loop_(loop), tickets_(tickets), name_(std::move(name)), listener_(std::move(listener)),
-      allowed_(std::move(allowed)), surroundings_{loop, engine, tickets, incoming_, *this},
-      reserve_(make_reserve()) {
-    if (!loop_.add(listener_->descriptor(), EPOLLIN, *this))
-        throw_errno("epoll_ctl(listening socket)");
-}
+                                 std::uint32_t index, std::string name, std::vector<uid_t> allowed,
+                                 std::function<bool()> room)
+    : loop_(loop), tickets_(tickets), index_(index), name_(std::move(name)), allowed_(std::move(allowed)),
+      room_(std::move(room)), surroundings_{loop,      engine, tickets, tickets.manager(index).counters,
+                                            incoming_, *this} {}
 
 worker_sessions::~worker_sessions() {
     stop();
 }
 
 void worker_sessions::stop() {
-    if (listener_ && !paused_until_)
-        loop_.remove(listener_->descriptor(), *this);
-    paused_until_.reset();
-    listener_.reset();
+    stopped_ = true;
+    for (const auto& session : sessions_)
+        if (session)
+            session->dismiss(refusal::stopping);
     sessions_.clear();
     free_slots_.clear();
-    tickets_.counters().connections.store(0, std::memory_order_relaxed);
+    counters().connections.store(0, std::memory_order_relaxed);
 }
 
-void worker_sessions::on_events(std::uint32_t) {
-    for (int i = 0; i < accepted_at_once; ++i) {
-        file_descriptor accepted(
-            ::accept4(listener_->descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (accepted) {
-            admit(std::move(accepted));
-            continue;
-        }
-        switch (errno) {
-        case EAGAIN:
-            return;
-        case EINTR:
-        case ECONNABORTED:
-            continue;
-        default:
-            warn(no_descriptor_, loop_.now(),
-                 "cannot take a connection from httpd: {}; downloads go on, and httpd serves what it can't "
-                 "hand "
-                 "over. At the limit of descriptors, raise limits.descriptors",
-                 std::strerror(errno));
-            // Most of those that wait for nothing in particular find room by the next round.
-            surroundings_.engine.close_idle(idle_closed_at_once);
-            turn_away_one();
-            return;
-        }
-    }
-}
-
-void worker_sessions::turn_away_one() {
-    // Without this the listener would stay readable, and the loop spin, while the worker waits for its hello.
-    reserve_.reset();
-    const file_descriptor unwanted(::accept4(listener_->descriptor(), nullptr, nullptr, SOCK_CLOEXEC));
-    const int error = errno;
-    if (!unwanted && error != EAGAIN && error != ECONNABORTED)
-        pause();
-}
-
-void worker_sessions::pause() {
-    loop_.remove(listener_->descriptor(), *this);
-    paused_until_ = loop_.now() + pause_length;
-}
-
-void worker_sessions::run_due() {
-    if (!reserve_)
-        reserve_ = make_reserve();
-    if (!paused_until_ || loop_.now() < *paused_until_)
-        return;
-    if (loop_.add(listener_->descriptor(), EPOLLIN, *this))
-        paused_until_.reset();
-    else
-        paused_until_ = loop_.now() + pause_length;
-}
-
-clock::time_point worker_sessions::next_deadline() const noexcept {
-    return paused_until_.value_or(clock::time_point::max());
-}
-
-void worker_sessions::admit(file_descriptor socket) {
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-        throw_errno("getsockopt(SO_PEERCRED)");
-    if (!may_connect(peer.uid)) {
-        warn(not_allowed_, loop_.now(),
-             "refused a connection from process {} of user id {}, who is not in allow_users; add the user if "
-             "it is httpd's",
-             peer.pid, peer.uid);
-        return;
-    }
-    const auto slot = take_slot();
+void worker_sessions::admit(file_descriptor socket, const ucred& peer) {
+    // The supervisor has checked the user; the configuration may have been read again since.
+    const bool allowed = !stopped_ && socket.valid() && may_use_service(peer.uid, allowed_);
+    const auto slot = allowed ? take_slot() : std::nullopt;
     if (!slot) {
-        warn(no_slot_, loop_.now(),
-             "refused a connection from httpd process {}: all {} places are taken; httpd serves what it "
-             "can't hand over",
-             peer.pid, tickets_.slots());
+        if (allowed)
+            warn(no_slot_, loop_.now(),
+                 "refused a connection from httpd process {}: all {} places are taken; httpd serves what it "
+                 "can't hand over",
+                 peer.pid, tickets_.slots_each());
+        if (allowed)
+            turn_away(socket);
+        else if (!stopped_)
+            counters().connections.fetch_sub(1, std::memory_order_relaxed);
         return;
     }
+    const std::uint32_t number = tickets_.first_slot_of(index_) + *slot;
     auto& session = sessions_[*slot];
-    session = std::make_unique<worker_session>(surroundings_, std::move(socket), peer, *slot);
-    tickets_.counters().connections.fetch_add(1, std::memory_order_relaxed);
+    session = std::make_unique<worker_session>(surroundings_, std::move(socket), peer, number);
     hello greeting;
     greeting.manager_pid = static_cast<std::uint32_t>(::getpid());
-    greeting.slot = *slot;
+    greeting.slot = number;
     name_.copy(greeting.manager.data(), greeting.manager.size() - 1);
+    greeting.epoch = tickets_.epoch();
+    greeting.index = index_;
     spdlog::debug("httpd process {} (user id {}) has connected", peer.pid, peer.uid);
     if (!session->start(greeting))
         on_end(*session);
 }
 
-bool worker_sessions::may_connect(uid_t user) const {
-    return user == 0 || user == ::geteuid() || std::ranges::find(allowed_, user) != allowed_.end();
+void worker_sessions::turn_away(const file_descriptor& socket) {
+    counters().connections.fetch_sub(1, std::memory_order_relaxed);
+    counters().refusals[static_cast<std::size_t>(refusal::full)].fetch_add(1, std::memory_order_relaxed);
+    if (socket.valid())
+        (void)send_message(socket.get(), encode(answer{0, false, refusal::full}));
 }
 
 std::optional<std::uint32_t> worker_sessions::take_slot() {
@@ -166,7 +99,7 @@ std::optional<std::uint32_t> worker_sessions::take_slot() {
         free_slots_.pop_back();
         return slot;
     }
-    if (sessions_.size() >= tickets_.slots())
+    if (sessions_.size() >= tickets_.slots_each())
         return std::nullopt;
     sessions_.emplace_back();
     return static_cast<std::uint32_t>(sessions_.size() - 1);
@@ -175,17 +108,33 @@ std::optional<std::uint32_t> worker_sessions::take_slot() {
 void worker_sessions::allow(std::vector<uid_t> users) {
     allowed_ = std::move(users);
     for (const auto& session : sessions_) {
-        if (session && !may_connect(session->user()))
+        if (session && !may_use_service(session->user(), allowed_))
             on_end(*session);
     }
 }
 
+void worker_sessions::close_unused(std::size_t count, engine::clock::duration silent) {
+    const auto latest = loop_.now() - silent;
+    const auto latest_unused = loop_.now() - std::max<engine::clock::duration>(silent, first_offer_patience);
+    for (; count != 0; --count) {
+        worker_session* oldest = nullptr;
+        for (const auto& session : sessions_)
+            if (session && session->last_used() <= (session->has_made_offer() ? latest : latest_unused) &&
+                (oldest == nullptr || session->last_used() < oldest->last_used()) && !session->has_input())
+                oldest = session.get();
+        if (oldest == nullptr)
+            return;
+        if (oldest->stop_listening(refusal::full))
+            on_end(*oldest);
+    }
+}
+
 void worker_sessions::on_end(worker_session& ended) {
-    const std::uint32_t slot = ended.slot();
+    const std::uint32_t slot = ended.slot() - tickets_.first_slot_of(index_);
     spdlog::debug("httpd process {} has disconnected", ended.process());
     sessions_[slot].reset();
     free_slots_.push_back(slot);
-    tickets_.counters().connections.fetch_sub(1, std::memory_order_relaxed);
+    counters().connections.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void worker_sessions::on_refusal(const worker_session& by, refusal reason) {

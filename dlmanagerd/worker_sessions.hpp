@@ -1,9 +1,9 @@
 #pragma once
 
-#include "dlmanagerd/listening_socket.hpp"
 #include "dlmanagerd/log_throttle.hpp"
 #include "dlmanagerd/worker_session.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,54 +11,58 @@
 
 namespace dlhandoff::service {
 
-/// All connections from httpd's workers: accepts them, checks who they are (SO_PEERCRED), and gives each a
-/// ticket slot. One thread, the loop's.
-///
-/// A worker that can't be taken (not allowed, no slot, no descriptor left) is disconnected at once, so that
-/// it serves itself without waiting for a hello.
-class worker_sessions final : public engine::event_handler, private session_owner {
+/// A manager's connections from httpd's workers, which the supervisor has accepted and passed on. Each has a
+/// ticket slot from the manager's range of the board. One thread, the loop's.
+class worker_sessions final : private session_owner {
   public:
-    /// Begins to accept. `name`: the manager's. References must outlive this. Throws std::system_error.
-    worker_sessions(engine::event_loop& loop, engine::engine& engine, const board& tickets, std::string name,
-                    std::unique_ptr<listening_socket> listener, std::vector<uid_t> allowed);
+    /// `index`: the manager's place on the board; `name`: in logs. `room` says whether another transfer may
+    /// begin. References must outlive this.
+    worker_sessions(engine::event_loop& loop, engine::engine& engine, const board& tickets,
+                    std::uint32_t index, std::string name, std::vector<uid_t> allowed,
+                    std::function<bool()> room);
     ~worker_sessions();
 
-    /// Who may connect from now on; those connected who may not any more are disconnected.
+    /// Takes a connection over, that counts on the board already, and says hello. A worker that can't be
+    /// taken (not allowed any more, no slot) is disconnected, so that it serves itself without waiting.
+    void admit(file_descriptor socket, const ucred& peer);
+
+    /// Says in place of a hello that there is no room for this connection, which counts on the board already,
+    /// and ends it.
+    void turn_away(const file_descriptor& socket);
+
+    /// Those connected who may not be any more are disconnected.
     void allow(std::vector<uid_t> users);
 
-    /// Stops listening (another manager may then listen at the path) and disconnects all workers.
+    /// Disconnects up to `count` workers that have not been heard of for `silent`, those first that were
+    /// heard of longest ago, but none that waits for an answer, or has connected just now to make an offer.
+    /// They connect again when they have another one.
+    void close_unused(std::size_t count, engine::clock::duration silent);
+
+    /// Disconnects all workers, and takes no more.
     void stop();
 
-    /// Does what is due at next_deadline(): listens again after a pause.
-    void run_due();
-    [[nodiscard]] engine::clock::time_point next_deadline() const noexcept;
-
-    void on_events(std::uint32_t events) override;
+    [[nodiscard]] std::size_t size() const noexcept { return sessions_.size() - free_slots_.size(); }
 
   private:
     void on_end(worker_session& ended) override;
     void on_refusal(const worker_session& by, refusal reason) override;
+    [[nodiscard]] bool has_room() override { return room_(); }
 
-    void admit(file_descriptor socket);
-    void turn_away_one();
-    void pause();
-    [[nodiscard]] bool may_connect(uid_t user) const;
     [[nodiscard]] std::optional<std::uint32_t> take_slot();
+    [[nodiscard]] manager_counters& counters() const noexcept { return surroundings_.counters; }
 
     engine::event_loop& loop_;
     const board& tickets_;
+    std::uint32_t index_;
     std::string name_;
-    std::unique_ptr<listening_socket> listener_; ///< none after stop()
     std::vector<uid_t> allowed_;
+    std::function<bool()> room_;
     received_message incoming_;
     session_surroundings surroundings_;
-    std::vector<std::unique_ptr<worker_session>> sessions_; ///< by slot
+    std::vector<std::unique_ptr<worker_session>> sessions_; ///< by slot, from the manager's first on
     std::vector<std::uint32_t> free_slots_;                 ///< those of sessions_ that are vacant
-    file_descriptor reserve_; ///< given up to be able to turn somebody away at the descriptor limit
-    std::optional<engine::clock::time_point> paused_until_;
-    log_throttle no_descriptor_;
+    bool stopped_ = false;
     log_throttle no_slot_;
-    log_throttle not_allowed_;
     log_throttle bad_offer_;
 };
 

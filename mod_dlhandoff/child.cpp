@@ -23,7 +23,7 @@ child::child(const server_config& config) : config_(config) {
     if (config.manager_socket != nullptr)
         service_.emplace(config.manager_socket, config.claim_timeout);
     else
-        embedded_.emplace(config.transfer_log, report_return_trouble);
+        embedded_.emplace(config.transfer_log, config.embedded_limits, config.shares, report_return_trouble);
 }
 
 void child::init(apr_pool_t* pchild, server_rec* main_server) noexcept try {
@@ -50,6 +50,11 @@ handover child::hand_over(conn_rec* c, offer offered, std::span<const int> descr
         forget_tls(c);
     }
     return result;
+}
+
+std::chrono::milliseconds child::retry_after() {
+    const auto own = config_.embedded_limits.queue_timeout;
+    return service_ ? service_->queue_timeout().value_or(own) : own;
 }
 
 } // namespace dlhandoff::httpd

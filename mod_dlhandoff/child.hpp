@@ -8,6 +8,7 @@
 
 #include <httpd.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 
@@ -28,6 +29,10 @@ class child {
     /// Offers a response to the manager; after a claim httpd has let go of the client. Any thread.
     /// Throws std::bad_alloc, and then nothing has happened.
     [[nodiscard]] handover hand_over(conn_rec* c, offer offered, std::span<const int> descriptors);
+
+    /// When a client for whose download there is no room may ask again: by then some of those that wait now
+    /// have had their turns, or have been sent away.
+    [[nodiscard]] std::chrono::milliseconds retry_after();
 
   private:
     explicit child(const server_config& config);

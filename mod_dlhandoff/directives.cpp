@@ -1,9 +1,10 @@
 #include "mod_dlhandoff/directives.hpp"
 
-#include "mod_dlhandoff/byte_size.hpp"
 #include "mod_dlhandoff/module.hpp"
+#include "shared/byte_size.hpp"
 
 #include <apr_strings.h>
+#include <charconv>
 #include <cstring>
 #include <new>
 #include <string_view>
@@ -14,6 +15,8 @@ namespace dlhandoff::httpd {
 namespace {
 
 constexpr std::string_view service_prefix = "unix:";
+constexpr std::size_t longest_class = 64;
+constexpr std::uint32_t most_transfers = 1'000'000'000;
 constexpr std::size_t longest_socket_path = sizeof(sockaddr_un::sun_path) - 1;
 
 directory_config& own(void* config) noexcept {
@@ -60,16 +63,114 @@ const char* set_min_size(cmd_parms* cmd, void* config, const char* value) noexce
     return nullptr;
 }
 
-const char* set_tag(cmd_parms* cmd, void* config, const char* value) noexcept {
+/// A string expression; `example` is part of what is said if it is none.
+const char* set_expression(cmd_parms* cmd, const char* value, const ap_expr_info_t*& into,
+                           const char* example) noexcept {
     const char* error = nullptr;
-    own(config).tag =
+    into =
         ap_expr_parse_cmd(cmd, value, AP_EXPR_FLAG_STRING_RESULT | AP_EXPR_FLAG_DONT_VARY, &error, nullptr);
     if (error != nullptr)
         return apr_psprintf(cmd->pool,
-                            "DLHandoffTag: '%s' is not allowed; allowed is a string expression such as "
-                            "'%%{reqenv:CUSTOMER}': %s",
-                            value, error);
+                            "%s: '%s' is not allowed; allowed is a string expression such as '%s': %s",
+                            cmd->cmd->name, value, example, error);
     return nullptr;
+}
+
+const char* set_client(cmd_parms* cmd, void* config, const char* value) noexcept {
+    return set_expression(cmd, value, own(config).client, "%{REMOTE_USER}");
+}
+
+const char* set_class(cmd_parms* cmd, void* config, const char* value) noexcept {
+    const std::string_view name = value;
+    constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    if (name.empty() || name.size() > longest_class || name.find_first_not_of(allowed) != name.npos)
+        return apr_psprintf(
+            cmd->pool,
+            "DLHandoffClass: '%s' is not allowed; allowed is a name of up to %d letters, "
+            "digits, '_' and '-', such as that of a [class.NAME] of dlmanagerd's configuration",
+            value, static_cast<int>(longest_class));
+    own(config).transfer_class = value;
+    return nullptr;
+}
+
+const char* set_rate(cmd_parms* cmd, void* config, const char* rate, const char* word,
+                     const char* after) noexcept {
+    const auto speed = parse_byte_size(rate);
+    const auto free = after != nullptr ? parse_byte_size(after) : 0;
+    if (!speed || !free || (word != nullptr && (after == nullptr || strcasecmp(word, "after") != 0)) ||
+        (*speed == 0 && after != nullptr))
+        return apr_psprintf(
+            cmd->pool,
+            "DLHandoffRate: '%s%s%s%s%s' is not allowed; allowed are bytes a second, or K, M or G of them "
+            "(such "
+            "as 500K), and after them, if a first part is to go at full speed, the word after and its size "
+            "(such as 500K after 10M); 0 for no limit",
+            rate, word != nullptr ? " " : "", word != nullptr ? word : "", after != nullptr ? " " : "",
+            after != nullptr ? after : "");
+    own(config).rate = {*speed, *free};
+    own(config).has_rate = true;
+    return nullptr;
+}
+
+const char* set_when_full(cmd_parms* cmd, void* config, const char* value) noexcept {
+    if (strcasecmp(value, "serve") == 0)
+        own(config).busy_when_full = setting::off;
+    else if (strcasecmp(value, "busy") == 0)
+        own(config).busy_when_full = setting::on;
+    else
+        return apr_psprintf(cmd->pool,
+                            "DLHandoffWhenFull: '%s' is not allowed; allowed are serve (httpd serves the "
+                            "response itself) and busy (503 with Retry-After)",
+                            value);
+    return nullptr;
+}
+
+/// A directive's N of the embedded manager's limits.
+const char* set_count(cmd_parms* cmd, const char* value, std::uint32_t& into, const char* zero) noexcept {
+    if (const char* misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY))
+        return misplaced;
+    std::uint32_t count = 0;
+    const char* const end = value + std::strlen(value);
+    const auto [rest, error] = std::from_chars(value, end, count);
+    if (error != std::errc{} || rest != end || count > most_transfers)
+        return apr_psprintf(cmd->pool,
+                            "%s: '%s' is not allowed; allowed is a number from 1 to %u, and 0 for %s",
+                            cmd->cmd->name, value, most_transfers, zero);
+    into = count;
+    server_config_of(cmd->server).embedded_limit = cmd->cmd->name;
+    return nullptr;
+}
+
+const char* set_max_transfers(cmd_parms* cmd, void*, const char* value) noexcept {
+    return set_count(cmd, value, server_config_of(cmd->server).embedded_limits.transfers,
+                     "as many as descriptors allow");
+}
+
+const char* set_max_per_client(cmd_parms* cmd, void*, const char* value) noexcept {
+    return set_count(cmd, value, server_config_of(cmd->server).embedded_limits.per_client, "no bound");
+}
+
+const char* set_queue(cmd_parms* cmd, void*, const char* count, const char* time) noexcept {
+    if (const char* wrong =
+            set_count(cmd, count, server_config_of(cmd->server).embedded_limits.queue, "no queue"))
+        return wrong;
+    if (time == nullptr)
+        return nullptr;
+    constexpr apr_interval_time_t most = apr_time_from_sec(24 * 3600);
+    apr_interval_time_t timeout = 0;
+    if (ap_timeout_parameter_parse(time, &timeout, "s") != APR_SUCCESS || timeout < 1000 || timeout > most)
+        return apr_psprintf(
+            cmd->pool,
+            "DLHandoffQueue: '%s' is not allowed; allowed is a time from 1ms to 24h with a unit "
+            "of ms, s, min or h (such as 30s), seconds without",
+            time);
+    server_config_of(cmd->server).embedded_limits.queue_timeout =
+        std::chrono::milliseconds(apr_time_as_msec(timeout));
+    return nullptr;
+}
+
+const char* set_tag(cmd_parms* cmd, void* config, const char* value) noexcept {
+    return set_expression(cmd, value, own(config).tag, "%{reqenv:CUSTOMER}");
 }
 
 const char* set_manager(cmd_parms* cmd, void*, const char* value) noexcept {
@@ -99,12 +200,13 @@ const char* set_manager(cmd_parms* cmd, void*, const char* value) noexcept {
 const char* set_claim_timeout(cmd_parms* cmd, void*, const char* value) noexcept {
     if (const char* misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY))
         return misplaced;
+    constexpr apr_interval_time_t most = apr_time_from_sec(24 * 3600);
     apr_interval_time_t timeout = 0;
-    if (ap_timeout_parameter_parse(value, &timeout, "s") != APR_SUCCESS || timeout <= 0)
+    if (ap_timeout_parameter_parse(value, &timeout, "s") != APR_SUCCESS || timeout <= 0 || timeout > most)
         return apr_psprintf(
             cmd->pool,
-            "DLHandoffClaimTimeout: '%s' is not allowed; allowed is a time above 0 with a unit of ms, "
-            "s, min or h (such as 250ms), seconds without",
+            "DLHandoffClaimTimeout: '%s' is not allowed; allowed is a time above 0, up to 24h, with a unit "
+            "of ms, s, min or h (such as 250ms), seconds without",
             value);
     server_config_of(cmd->server).claim_timeout = std::chrono::microseconds(timeout);
     return nullptr;
@@ -127,11 +229,11 @@ const char* set_transfer_log(cmd_parms* cmd, void*, const char* value) noexcept 
 constexpr int server_or_directory = RSRC_CONF | ACCESS_CONF;
 constexpr int anywhere = server_or_directory | OR_FILEINFO;
 
-using set_function = const char* (*)(cmd_parms*, void*, const char*) noexcept;
-
 /// httpd keeps every directive's function as one type and calls it by the number of arguments (cmd_how).
-command_rec directive(const char* name, set_function set, int where, const char* help) noexcept {
-    return {name, reinterpret_cast<cmd_func>(reinterpret_cast<void (*)()>(set)), nullptr, where, TAKE1, help};
+template <class... Arguments>
+command_rec directive(const char* name, const char* (*set)(cmd_parms*, void*, Arguments...) noexcept,
+                      int where, const char* help, cmd_how how = TAKE1) noexcept {
+    return {name, reinterpret_cast<cmd_func>(reinterpret_cast<void (*)()>(set)), nullptr, where, how, help};
 }
 
 } // namespace
@@ -142,6 +244,22 @@ const command_rec directives[] = {
               "file bytes below which httpd serves a response itself: bytes, or with K, M, G; 0: none"),
     directive("DLHandoffTag", set_tag, server_or_directory,
               "a string expression for the transfer log's field tag"),
+    directive(
+        "DLHandoffRate", set_rate, anywhere,
+        "bytes a second for one download, or with K, M, G; then, if wanted, after SIZE: what goes first "
+        "at full speed",
+        TAKE13),
+    directive("DLHandoffClass", set_class, server_or_directory,
+              "the class of the manager's configuration whose limits count"),
+    directive("DLHandoffClient", set_client, server_or_directory,
+              "a string expression: whom limits count against; without it, the client's address"),
+    directive("DLHandoffWhenFull", set_when_full, server_or_directory,
+              "when the manager is full: serve (httpd does), or busy (503 with Retry-After)"),
+    directive("DLHandoffMaxTransfers", set_max_transfers, RSRC_CONF,
+              "downloads that the embedded manager sends at the same time; 0: as descriptors allow"),
+    directive("DLHandoffMaxPerClient", set_max_per_client, RSRC_CONF, "of these, one client's; 0: no bound"),
+    directive("DLHandoffQueue", set_queue, RSRC_CONF,
+              "downloads that may wait for the embedded manager, and how long", TAKE12),
     directive("DLHandoffTLS", set_tls, RSRC_CONF, "On: HTTPS downloads are handed off too; Off"),
     directive("DLHandoffKeepAlive", set_keep_alive, RSRC_CONF,
               "On: connections come back to httpd for their next request after a handed-off response; Off"),
@@ -167,6 +285,16 @@ void* merge_directory_config(apr_pool_t* pool, void* base, void* added) noexcept
     }
     if (more.tag != nullptr)
         merged->tag = more.tag;
+    if (more.client != nullptr)
+        merged->client = more.client;
+    if (more.transfer_class != nullptr)
+        merged->transfer_class = more.transfer_class;
+    if (more.has_rate) {
+        merged->rate = more.rate;
+        merged->has_rate = true;
+    }
+    if (more.busy_when_full != setting::unset)
+        merged->busy_when_full = more.busy_when_full;
     return merged;
 }
 
@@ -202,6 +330,16 @@ int check_directives(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec* main_ser
             "manager's. Remove DLHandoffTransferLog and set transfers in the [log] section of dlmanagerd's "
             "configuration, or set DLHandoffManager embedded",
             config.transfer_log_path, config.manager_socket);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (config.manager_socket != nullptr && config.embedded_limit != nullptr) {
+        ap_log_error(
+            APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, main_server,
+            "%s does not go with DLHandoffManager unix:%s: it is a limit of the embedded manager's. Remove "
+            "it "
+            "and set transfers, per_client, queue and queue_timeout in the [limits] section of dlmanagerd's "
+            "configuration, or set DLHandoffManager embedded",
+            config.embedded_limit, config.manager_socket);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     return OK;

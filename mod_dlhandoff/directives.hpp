@@ -1,5 +1,9 @@
 #pragma once
 
+#include "dlmanagerd/engine/ledger.hpp"
+#include "dlmanagerd/engine/limits.hpp"
+#include "shared/offer.hpp"
+
 #include <httpd.h>
 
 #include <ap_expr.h>
@@ -19,8 +23,13 @@ struct directory_config {
     bool has_min_size = false;
     std::uint64_t min_size = default_min_size; ///< bytes in files
     const ap_expr_info_t* tag = nullptr;
+    const ap_expr_info_t* client = nullptr; ///< whom limits count against; nullptr: the client's address
+    const char* transfer_class = nullptr;   ///< nullptr: the class "default"
+    bool has_rate = false;
+    pace rate;
+    setting busy_when_full = setting::unset; ///< on: 503 instead of httpd's serving
 
-    static constexpr std::uint64_t default_min_size = 64 * 1024;
+    static constexpr std::uint64_t default_min_size = 1024 * 1024;
     [[nodiscard]] bool on() const noexcept { return handoff == setting::on; }
 };
 
@@ -31,6 +40,9 @@ struct server_config {
     setting keep_alive = setting::unset;  ///< DLHandoffKeepAlive; unset is on
     const char* manager_socket = nullptr; ///< the service's; nullptr: embedded
     std::chrono::microseconds claim_timeout = std::chrono::milliseconds(250);
+    engine::limits embedded_limits{.queue = 1000}; ///< of the embedded manager
+    const engine::ledger* shares = nullptr;        ///< what the children use of them; nullptr: not embedded
+    const char* embedded_limit = nullptr;          ///< the last directive that set one of them
     const char* transfer_log_path = nullptr;
     int transfer_log = -1; ///< open for appending from open_logs on, closed with pconf
 };

@@ -38,6 +38,12 @@ std::shared_ptr<engine::engine_thread> embedded_manager::engine() {
         options.manager = "httpd-" + std::to_string(::getpid());
         options.back.on_failure = on_failure_;
         options.max_idle = most_idle();
+        options.limits.all = options.limits.classes.front().own = limits_;
+        if (shares_ != nullptr) {
+            if (auto member = shares_->join())
+                options.member = std::make_shared<engine::ledger_member>(std::move(*member));
+            options.shares = shares_;
+        }
         engine_ = std::make_shared<engine::engine_thread>(std::move(options), std::move(log));
         running_.store(engine_.get(), std::memory_order_release);
     }

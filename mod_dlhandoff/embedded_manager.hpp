@@ -19,10 +19,12 @@ class embedded_manager {
   public:
     using on_return_failure = void (*)(const engine::return_failure&);
 
-    /// `transfer_log` is the parent's descriptor, borrowed, or -1. `on_failure` is called on the engine's
+    /// `transfer_log` is the parent's descriptor, borrowed, or -1. `shares`: what all children use of the
+    /// limits, made before fork(); null: each keeps them alone. `on_failure` is called on the engine's
     /// thread.
-    embedded_manager(int transfer_log, on_return_failure on_failure) noexcept
-        : transfer_log_(transfer_log), on_failure_(on_failure) {}
+    embedded_manager(int transfer_log, const engine::limits& limits, const engine::ledger* shares,
+                     on_return_failure on_failure) noexcept
+        : transfer_log_(transfer_log), limits_(limits), shares_(shares), on_failure_(on_failure) {}
 
     /// Offers a response. `descriptors` (client, then files) stay the caller's. Throws std::bad_alloc, and
     /// then owns nothing.
@@ -45,6 +47,8 @@ class embedded_manager {
     [[nodiscard]] std::shared_ptr<engine::engine_thread> engine();
 
     const int transfer_log_;
+    const engine::limits limits_;
+    const engine::ledger* const shares_;
     const on_return_failure on_failure_;
     std::mutex mutex_;
     std::shared_ptr<engine::engine_thread> engine_; ///< guarded by mutex_

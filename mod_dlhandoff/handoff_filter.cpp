@@ -4,10 +4,12 @@
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/eligibility.hpp"
 #include "mod_dlhandoff/manager_trouble.hpp"
+#include "mod_dlhandoff/module.hpp"
 #include "mod_dlhandoff/request_facts.hpp"
 #include "mod_dlhandoff/response_plan.hpp"
 #include "mod_dlhandoff/returned_connection.hpp"
 #include "mod_dlhandoff/tls_export.hpp"
+#include "shared/busy_response.hpp"
 
 #include <apr_optional.h>
 #include <apr_strings.h>
@@ -45,13 +47,17 @@ bool ends_response(apr_bucket_brigade* brigade) noexcept {
     return false;
 }
 
+bool is_memory(const apr_bucket* bucket) noexcept {
+    return APR_BUCKET_IS_HEAP(bucket) || APR_BUCKET_IS_POOL(bucket) || APR_BUCKET_IS_TRANSIENT(bucket) ||
+           APR_BUCKET_IS_IMMORTAL(bucket);
+}
+
 /// httpd's HTTP_HEADER filter passes the head on its own, as heap data.
 bool may_be_head(apr_bucket_brigade* brigade) noexcept {
     apr_size_t size = 0;
     for (const apr_bucket* bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade);
          bucket = APR_BUCKET_NEXT(bucket)) {
-        if (!APR_BUCKET_IS_HEAP(bucket) && !APR_BUCKET_IS_POOL(bucket) && !APR_BUCKET_IS_TRANSIENT(bucket) &&
-            !APR_BUCKET_IS_IMMORTAL(bucket))
+        if (!is_memory(bucket))
             return false;
         size += bucket->length;
         if (size > max_plan_memory)
@@ -113,7 +119,8 @@ handover hand_over(ap_filter_t* filter, apr_bucket_brigade* response) {
             return {*wrong};
         tls = &std::get<tls_session>(exported);
     }
-    auto made = offer::make(facts_of(r), plan.files(), plan.pieces(), plan.memory(), tls, back);
+    auto made = offer::make(facts_of(r), plan.files(), plan.pieces(), plan.memory(), tls, back,
+                            directory_config_of(r).rate);
     if (const auto* wrong = std::get_if<refusal>(&made))
         return {*wrong};
     auto& offered = std::get<offer>(made);
@@ -128,6 +135,36 @@ handover hand_over(ap_filter_t* filter, apr_bucket_brigade* response) {
             add_bytes_out(c, static_cast<apr_off_t>(bytes));
     }
     return result;
+}
+
+/// What the response begins with, up to its first file: the head is among it. Reads no file.
+std::string memory_in_front(apr_bucket_brigade* response) {
+    std::string front;
+    for (apr_bucket* bucket = APR_BRIGADE_FIRST(response);
+         bucket != APR_BRIGADE_SENTINEL(response) && is_memory(bucket); bucket = APR_BUCKET_NEXT(bucket)) {
+        const char* bytes = nullptr;
+        apr_size_t size = 0;
+        if (apr_bucket_read(bucket, &bytes, &size, APR_BLOCK_READ) == APR_SUCCESS)
+            front.append(bytes, size);
+    }
+    return front;
+}
+
+/// DLHandoffWhenFull busy: 503 instead of the response that is here.
+apr_status_t say_busy(ap_filter_t* filter, apr_bucket_brigade* brigade, child& process) {
+    request_rec* const r = filter->r;
+    const std::string busy =
+        busy_response(memory_in_front(brigade), std::chrono::system_clock::now(), process.retry_after());
+    // r->status must not say so before the log: to httpd such a status ends the connection
+    // (ap_status_drops_connection), whatever the head has promised.
+    ap_set_module_config(r->request_config, &dlhandoff_module, r);
+    r->bytes_sent = static_cast<apr_off_t>(busy.size() - busy.find("\r\n\r\n") - 4);
+    apr_brigade_cleanup(brigade);
+    apr_bucket_alloc_t* const memory = r->connection->bucket_alloc;
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_heap_create(busy.data(), busy.size(), nullptr, memory));
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(memory));
+    ap_remove_output_filter(filter);
+    return ap_pass_brigade(filter->next, brigade);
 }
 
 apr_status_t handle(ap_filter_t* filter, filter_state& state, apr_bucket_brigade* brigade) noexcept {
@@ -160,8 +197,16 @@ apr_status_t handle(ap_filter_t* filter, filter_state& state, apr_bucket_brigade
         return APR_SUCCESS;
     }
     note_decline(r, *result.declined);
-    if (const child* const process = child::current())
+    if (child* const process = child::current()) {
+        if (*result.declined == decline{refusal::full} &&
+            directory_config_of(r).busy_when_full == setting::on) {
+            try {
+                return say_busy(filter, brigade, *process);
+            } catch (const std::bad_alloc&) { // then httpd serves
+            }
+        }
         report_manager_trouble(r, result, process->config());
+    }
     return pass_on(filter, state, brigade);
 }
 
@@ -169,7 +214,19 @@ apr_status_t filter_response(ap_filter_t* filter, apr_bucket_brigade* brigade) n
     return handle(filter, *static_cast<filter_state*>(filter->ctx), brigade);
 }
 
+/// Whether say_busy() has answered it.
+bool was_told_busy(const request_rec* r) noexcept {
+    return ap_get_module_config(r->request_config, &dlhandoff_module) != nullptr;
+}
+
 } // namespace
+
+int log_busy_as_such(request_rec* r) noexcept {
+    for (; r != nullptr; r = r->next) // internal redirects: the last one was answered
+        if (was_told_busy(r))
+            r->status = HTTP_SERVICE_UNAVAILABLE;
+    return DECLINED;
+}
 
 void register_handoff_filter() noexcept {
     filter_record = ap_register_output_filter(filter_name, filter_response, nullptr,

@@ -13,4 +13,8 @@ void register_handoff_filter() noexcept;
 /// Hook insert_filter: adds the filter if the directives want it for this request.
 void insert_handoff_filter(request_rec* r) noexcept;
 
+/// Hook log_transaction, before any log: the status of a response that was answered by 503 (DLHandoffWhenFull
+/// busy).
+int log_busy_as_such(request_rec* r) noexcept;
+
 } // namespace dlhandoff::httpd

@@ -82,30 +82,47 @@ receive_result manager_connection::receive() {
     return result;
 }
 
-std::optional<handover> manager_connection::take_hello() {
+bool manager_connection::manager_lives() const noexcept {
+    const manager_status& status = board_->manager(manager_);
+    return status.pid.load(std::memory_order_relaxed) == process_ &&
+           status.state.load(std::memory_order_relaxed) == manager_state::live;
+}
+
+std::optional<handover> manager_connection::take_hello(const shared_board& known) {
     state_ = state::broken;
     const auto greeting = message_.truncated ? std::nullopt : decode_hello(message_.bytes);
-    if (!greeting)
-        return declined(decline_reason::wire_version);
+    if (!greeting) {
+        const auto instead = message_.truncated ? std::nullopt : decode_answer(message_.bytes);
+        return instead && !instead->claimed ? declined(instead->reason)
+                                            : declined(decline_reason::wire_version);
+    }
     if (message_.descriptors_lost)
         return declined(decline_reason::descriptors, EMFILE);
     if (message_.descriptors.size() != 1)
         return declined(decline_reason::board);
-    board_ = board::attach(std::move(message_.descriptors.front()));
+    board_ = known;
+    if (!known || known->epoch() != greeting->epoch) {
+        auto attached = board::attach(std::move(message_.descriptors.front()));
+        board_ = attached ? std::make_shared<const board>(std::move(*attached)) : nullptr;
+    }
     message_.descriptors.clear();
-    if (!board_ || greeting->slot >= board_->slots())
+    if (!board_ || greeting->slot >= board_->slots() || greeting->index >= board_->managers())
         return declined(decline_reason::board);
     slot_ = greeting->slot;
+    manager_ = greeting->index;
+    process_ = greeting->manager_pid;
+    sequence_ = last_sequence(board_->slot(slot_));
     state_ = state::idle;
     return std::nullopt;
 }
 
-std::optional<handover> manager_connection::await_hello(clock::time_point deadline) {
+std::optional<handover> manager_connection::await_hello(clock::time_point deadline,
+                                                        const shared_board& known) {
     for (;;) {
         const bool readable = wait(deadline);
         switch (receive()) {
         case receive_result::message:
-            return take_hello();
+            return take_hello(known);
         case receive_result::would_block:
             if (!readable)
                 return declined(decline_reason::manager_unresponsive);
@@ -142,15 +159,25 @@ manager_connection::heard manager_connection::hear_answer() {
 }
 
 std::optional<handover> manager_connection::hand_over(offer& offered, std::span<const int> descriptors,
-                                                      clock::time_point deadline) {
+                                                      clock::time_point deadline, watch* looking) {
     ticket_slot& slot = board_->slot(slot_);
-    sequence_ = offer_ticket(slot);
+    const auto next = offer_next_ticket(slot, sequence_);
+    if (!next) {
+        // The manager has given the slot to another worker, so this connection has ended.
+        state_ = state::broken;
+        return std::nullopt;
+    }
+    sequence_ = *next;
     offered.set_ticket({slot_, sequence_});
     switch (send_message(socket_.get(), offered.message(), descriptors)) {
     case send_result::sent:
         break;
     case send_result::peer_gone:
         state_ = state::broken;
+        // Its last word, if it has one, is here or comes in this moment, before the connection's end.
+        (void)wait(deadline);
+        if (const heard last = hear_answer(); last.said == heard::what::refused)
+            return declined(last.reason);
         return std::nullopt;
     case send_result::would_block:
         (void)revoke_ticket(slot, sequence_);
@@ -162,17 +189,22 @@ std::optional<handover> manager_connection::hand_over(offer& offered, std::span<
     }
     }
     state_ = state::awaiting_answer;
-    return conclude(await_answer(slot, deadline), slot);
+    return conclude(await_answer(slot, deadline, looking), slot);
 }
 
 /// The last words about the offer. Without memory to hear them they are as good as garbled.
-manager_connection::heard manager_connection::await_answer(ticket_slot& slot,
-                                                           clock::time_point deadline) noexcept try {
+manager_connection::heard manager_connection::await_answer(ticket_slot& slot, clock::time_point deadline,
+                                                           watch* looking) noexcept try {
     heard last;
-    bool readable = true;
-    while (last.said == heard::what::nothing && readable) {
-        readable = wait(deadline);
+    for (bool waiting = true; waiting && last.said == heard::what::nothing;) {
+        const auto until =
+            looking != nullptr ? std::min(deadline, looking->next_look(clock::now())) : deadline;
+        const bool readable = wait(until);
         last = hear_answer();
+        if (!readable) {
+            const auto now = clock::now();
+            waiting = now < deadline && !(looking != nullptr && looking->gives_up(now));
+        }
     }
     if (last.said == heard::what::nothing) {
         if (revoke_ticket(slot, sequence_))
@@ -213,11 +245,11 @@ handover manager_connection::conclude(const heard& last, ticket_slot& slot) noex
     return {};
 }
 
-manager_connection::state manager_connection::settle() {
+manager_connection::state manager_connection::settle(const shared_board& known) {
     if (state_ == state::awaiting_hello) {
         switch (receive()) {
         case receive_result::message:
-            (void)take_hello();
+            (void)take_hello(known);
             break;
         case receive_result::would_block:
             break;

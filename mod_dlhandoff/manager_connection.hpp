@@ -16,13 +16,28 @@
 
 namespace dlhandoff::httpd {
 
-/// One connection to the service's manager, with its ticket slot on the manager's board: one offer at a time.
+/// One connection to one of the service's managers, with its ticket slot on the service's board: one offer at
+/// a time.
 ///
 /// One thread at a time. No call waits longer than the deadline that it is given. Knows nothing of httpd;
 /// throws only std::bad_alloc.
 class manager_connection {
   public:
     using clock = std::chrono::steady_clock;
+    using shared_board = std::shared_ptr<const board>;
+
+    /// Looks at the board while an answer is waited for, so that a manager that hangs does not cost the whole
+    /// time.
+    class watch {
+      public:
+        /// When to look next.
+        [[nodiscard]] virtual clock::time_point next_look(clock::time_point now) = 0;
+        /// Whether the offer had better be taken back, to be made to somebody else.
+        [[nodiscard]] virtual bool gives_up(clock::time_point now) = 0;
+
+      protected:
+        ~watch() = default;
+    };
 
     enum class state {
         awaiting_hello,  ///< connected; the manager has not spoken yet
@@ -35,20 +50,29 @@ class manager_connection {
     [[nodiscard]] static std::variant<std::unique_ptr<manager_connection>, handover>
     connect(const std::string& path);
 
-    /// Waits for the manager's hello and maps the board that comes with it. Nothing: the connection is idle
-    /// now.
-    [[nodiscard]] std::optional<handover> await_hello(clock::time_point deadline);
+    /// Waits for the manager's hello and takes the board that comes with it: `known`, if it is that one, or a
+    /// mapping of its own. Nothing: the connection is idle now. A manager without room says so instead.
+    [[nodiscard]] std::optional<handover> await_hello(clock::time_point deadline, const shared_board& known);
 
-    /// Makes an offer and waits for the answer; afterwards now() says what the connection is good for.
-    /// Nothing: the manager had closed this connection before, and nothing was sent. The connection must be
-    /// idle.
+    /// Makes an offer and waits for the answer; afterwards now() says what the connection is good for. An
+    /// offer that `looking` (may be null) gave up is declined as timed out, before the deadline.
+    /// Nothing: the manager had closed this connection before, without a word, and nothing was sent. The
+    /// connection must be idle.
     [[nodiscard]] std::optional<handover> hand_over(offer& offered, std::span<const int> descriptors,
-                                                    clock::time_point deadline);
+                                                    clock::time_point deadline, watch* looking = nullptr);
 
     /// Looks, without waiting, whether what the connection waits for has come.
-    state settle();
+    state settle(const shared_board& known);
 
     [[nodiscard]] state now() const noexcept { return state_; }
+
+    /// Once there was a hello: the board, the manager's place there, and its process.
+    [[nodiscard]] const shared_board& tickets() const noexcept { return board_; }
+    /// Another mapping of the same board (its epoch says so) takes the place of this one.
+    void share(const shared_board& same) noexcept { board_ = same; }
+    [[nodiscard]] std::uint32_t manager() const noexcept { return manager_; }
+    /// Whether that manager still has its place, and takes offers.
+    [[nodiscard]] bool manager_lives() const noexcept;
 
   private:
     explicit manager_connection(file_descriptor socket) noexcept : socket_(std::move(socket)) {}
@@ -67,15 +91,17 @@ class manager_connection {
     };
     [[nodiscard]] bool wait(clock::time_point deadline) const noexcept;
     [[nodiscard]] receive_result receive();
-    [[nodiscard]] std::optional<handover> take_hello();
+    [[nodiscard]] std::optional<handover> take_hello(const shared_board& known);
     [[nodiscard]] heard hear_answer();
-    [[nodiscard]] heard await_answer(ticket_slot& slot, clock::time_point deadline) noexcept;
+    [[nodiscard]] heard await_answer(ticket_slot& slot, clock::time_point deadline, watch* looking) noexcept;
     [[nodiscard]] handover conclude(const heard& last, ticket_slot& slot) noexcept;
 
     file_descriptor socket_;
-    std::optional<board> board_;
+    shared_board board_;
+    std::uint32_t manager_ = 0;
+    std::uint32_t process_ = 0;
     std::uint32_t slot_ = 0;
-    std::uint64_t sequence_ = 0; ///< of the last offer
+    std::uint64_t sequence_ = 0; ///< of the last offer in the slot
     state state_ = state::awaiting_hello;
     received_message message_;
 };

@@ -4,6 +4,7 @@
 #include "mod_dlhandoff/child_end.hpp"
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/handoff_filter.hpp"
+#include "mod_dlhandoff/limit_shares.hpp"
 #include "mod_dlhandoff/module.hpp"
 #include "mod_dlhandoff/return_socket.hpp"
 #include "mod_dlhandoff/returned_connection.hpp"
@@ -12,6 +13,7 @@
 
 #include <array>
 #include <http_connection.h>
+#include <http_protocol.h>
 #include <http_request.h>
 #include <mpm_common.h>
 
@@ -26,12 +28,14 @@ void register_hooks(apr_pool_t*) noexcept {
     ap_hook_check_config(open_return_socket, nullptr, nullptr, APR_HOOK_LAST);
     ap_hook_open_logs(open_transfer_log, nullptr, nullptr, APR_HOOK_MIDDLE);
     ap_hook_open_logs(share_return_socket, nullptr, nullptr, APR_HOOK_LAST);
+    ap_hook_post_config(share_limits, nullptr, nullptr, APR_HOOK_MIDDLE);
     ap_hook_child_init(child::init, nullptr, nullptr, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, nullptr, nullptr, APR_HOOK_MIDDLE);
     // First, so that every other filter of the same place lies between this one and the socket, where it is
     // seen.
     ap_hook_insert_filter(insert_handoff_filter, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
     register_handoff_filter();
+    ap_hook_log_transaction(log_busy_as_such, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
     ap_hook_create_connection(receive_returned, nullptr, nullptr, APR_HOOK_FIRST);
     ap_hook_pre_connection(go_on_counting, nullptr, nullptr, APR_HOOK_MIDDLE);
     register_tls_hooks();

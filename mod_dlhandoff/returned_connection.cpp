@@ -74,11 +74,9 @@ bool may_return(uid_t user) {
 }
 
 bool is_client(int descriptor) noexcept {
-    int type = 0;
     int protocol = 0;
-    socklen_t size = sizeof type;
-    return ::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM &&
-           ::getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+    socklen_t size = sizeof protocol;
+    return ::getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
            protocol == IPPROTO_TCP;
 }
 
@@ -88,11 +86,15 @@ std::variant<returned, const char*> receive(int socket) {
     if (!sender || !may_return(*sender))
         return "its sender is neither root nor httpd's User nor the owner of the directory of the service's "
                "socket";
-    pollfd readable{socket, POLLIN, 0};
-    while (::poll(&readable, 1, longest_wait_ms) < 0 && errno == EINTR)
-        ;
     received_message message;
-    if (receive_message(socket, handback_size, message) != receive_result::message)
+    receive_result got = receive_message(socket, handback_size, message);
+    if (got == receive_result::would_block) {
+        pollfd readable{socket, POLLIN, 0};
+        while (::poll(&readable, 1, longest_wait_ms) < 0 && errno == EINTR)
+            ;
+        got = receive_message(socket, handback_size, message);
+    }
+    if (got != receive_result::message)
         return "no message came with it";
     const auto said = decode_handback(message.bytes);
     if (!said || message.truncated)

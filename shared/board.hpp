@@ -1,11 +1,9 @@
 #pragma once
 
 #include "shared/file_descriptor.hpp"
-#include "shared/refusal.hpp"
+#include "shared/manager_status.hpp"
 #include "shared/ticket.hpp"
 
-#include <array>
-#include <atomic>
 #include <boost/interprocess/mapped_region.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -13,54 +11,61 @@
 
 namespace dlhandoff {
 
-/// Layout version: raised with every change of the structures in this file.
-inline constexpr std::uint32_t board_version = 2;
+/// Layout version: raised with every change of the structures in this file and in manager_status.hpp.
+inline constexpr std::uint32_t board_version = 3;
 
-/// What a manager counts; read by whoever wants to know, written by the manager alone.
-struct manager_counters {
-    std::atomic<std::uint64_t> pid{0};
-    std::atomic<std::uint64_t> connections{0}; ///< workers connected now
-    std::atomic<std::uint64_t> active{0};      ///< transfers under way now
-    std::atomic<std::uint64_t> offers{0};      ///< messages received, good or bad
-    std::atomic<std::uint64_t> claims{0};
-    std::atomic<std::uint64_t> late{0}; ///< offers that the worker had revoked before the claim
-    std::array<std::atomic<std::uint64_t>, refusal_count> refusals{}; ///< by number of the reason
-};
-
-/// The shared memory of one manager and the workers connected to it: tickets, and the manager's counters.
+/// The shared memory of a service and the workers connected to it: what each manager says of itself, and
+/// tickets, a fixed range of them for each manager.
 ///
-/// It is an anonymous file (memfd_create(2), sealed against resizing) that the manager makes when it starts
-/// and whose descriptor it passes to each worker in the hello. So it has no name to clean up or to squat on,
-/// its rights are those of the manager's socket, it is gone with the last process that maps it, and a new
-/// manager always brings a new board.
+/// It is an anonymous file (memfd_create(2), sealed against resizing) that the supervisor makes when it
+/// starts and whose descriptor comes to each worker with a manager's hello. So it has no name to clean up or
+/// to squat on, its rights are those of the service's socket, it is gone with the last process that maps it,
+/// and a new service always brings a new board, which its epoch tells from others. Pages that nobody has
+/// touched cost nothing.
 ///
 /// Neither side trusts what it reads: counts and sizes are fixed when the board is mapped, and there are no
 /// pointers.
 class board {
   public:
-    /// Manager: a new board with room for `slots` connections. Throws std::system_error,
-    /// boost::interprocess::interprocess_exception.
-    [[nodiscard]] static board create(std::uint32_t slots);
+    /// Supervisor: a new board for `managers` managers (1 to most_managers), each with `slots` tickets.
+    /// Throws std::system_error, boost::interprocess::interprocess_exception.
+    [[nodiscard]] static board create(std::uint32_t slots, std::uint32_t managers = 1);
 
     /// Worker: the board behind a descriptor that came with a hello; nothing if it is not a sealed board of
     /// this version. Never throws on anything that the other side can do.
     [[nodiscard]] static std::optional<board> attach(file_descriptor memory) noexcept;
 
-    [[nodiscard]] std::uint32_t slots() const noexcept { return slots_; }
+    [[nodiscard]] std::uint32_t managers() const noexcept { return managers_; }
+    /// `index` must be below managers().
+    [[nodiscard]] manager_status& manager(std::uint32_t index) const noexcept;
+
+    /// Of all managers together.
+    [[nodiscard]] std::uint32_t slots() const noexcept { return slots_each_ * managers_; }
+    /// One manager's are these many, from first_slot_of() on.
+    [[nodiscard]] std::uint32_t slots_each() const noexcept { return slots_each_; }
+    [[nodiscard]] std::uint32_t first_slot_of(std::uint32_t manager) const noexcept {
+        return manager * slots_each_;
+    }
     /// `index` must be below slots().
     [[nodiscard]] ticket_slot& slot(std::uint32_t index) const noexcept;
-    [[nodiscard]] manager_counters& counters() const noexcept;
-    /// The descriptor to pass on; valid in the process that created the board only.
+
+    /// A random number, never 0.
+    [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
+    /// The process that made it.
+    [[nodiscard]] std::uint32_t supervisor() const noexcept;
+    /// The descriptor to pass on; valid in the process that created the board, and its children, only.
     [[nodiscard]] int descriptor() const noexcept { return memory_.get(); }
 
   private:
     struct header;
-    board(file_descriptor memory, boost::interprocess::mapped_region region, std::uint32_t slots) noexcept;
+    board(file_descriptor memory, boost::interprocess::mapped_region region) noexcept;
     [[nodiscard]] header& head() const noexcept;
 
     file_descriptor memory_;
     boost::interprocess::mapped_region region_;
-    std::uint32_t slots_ = 0;
+    std::uint64_t epoch_;
+    std::uint32_t managers_;
+    std::uint32_t slots_each_;
 };
 
 } // namespace dlhandoff

@@ -13,7 +13,7 @@ namespace dlhandoff {
 /// The message: this, then files, pieces, texts, memory. All that is aligned to 8 comes first, so that the
 /// message can be read in place.
 struct offer::fixed {
-    static constexpr std::size_t text_count = 9;
+    static constexpr std::size_t text_count = 10;
 
     message_header header;
     std::uint64_t ticket_sequence;
@@ -26,7 +26,8 @@ struct offer::fixed {
     std::uint32_t keep_alive_ms;
     std::uint32_t requests;
     std::array<std::uint16_t, text_count> text_sizes; ///< in the order of request_facts, then the return path
-    std::array<std::uint16_t, 3> zero;
+    std::array<std::uint16_t, 2> zero;
+    pace speed;
 
     [[nodiscard]] std::size_t tls_at() const noexcept { return sizeof(fixed); }
     [[nodiscard]] std::size_t files_at() const noexcept { return tls_at() + has_tls * sizeof(tls_session); }
@@ -50,9 +51,9 @@ namespace {
 static_assert(alignof(std::max_align_t) >= alignof(std::uint64_t));
 static_assert(sizeof(file_identity) == 32 && sizeof(plan_piece) == 24);
 
-std::array<std::string_view, 9> texts_of(const request_facts& facts, const return_terms& back) noexcept {
-    return {facts.client, facts.client_key, facts.user, facts.vhost, facts.method,
-            facts.uri,    facts.range,      facts.tag,  back.path};
+std::array<std::string_view, 10> texts_of(const request_facts& facts, const return_terms& back) noexcept {
+    return {facts.client, facts.client_key, facts.user, facts.vhost,          facts.method,
+            facts.uri,    facts.range,      facts.tag,  facts.transfer_class, back.path};
 }
 
 /// A path goes with a time, and neither with TLS.
@@ -61,6 +62,11 @@ bool terms_are_sound(const return_terms& back, bool tls) noexcept {
         return back.keep_alive_ms == 0;
     return back.keep_alive_ms != 0 && !tls && back.path.size() <= longest_return_path &&
            back.path.starts_with('/') && back.path.find('\0') == std::string_view::npos;
+}
+
+/// No bytes go first where all go at the same speed.
+constexpr bool is_sound(const pace& speed) noexcept {
+    return speed.rate != 0 || speed.after == 0;
 }
 
 /// The status of a final response (RFC 9110, 15).
@@ -101,10 +107,10 @@ void append(std::byte*& to, const void* from, std::size_t size) noexcept {
 std::variant<offer, refusal> offer::make(const request_facts& facts, std::span<const file_identity> files,
                                          std::span<const plan_piece> pieces,
                                          std::span<const std::byte> memory, const tls_session* tls,
-                                         const return_terms& back) {
+                                         const return_terms& back, const pace& speed) {
     if (files.size() > max_plan_files || pieces.size() > max_plan_pieces || memory.size() > max_plan_memory)
         return refusal::oversized;
-    if (!is_final(facts.status) || !terms_are_sound(back, tls != nullptr))
+    if (!is_final(facts.status) || !terms_are_sound(back, tls != nullptr) || !is_sound(speed))
         return refusal::malformed;
     fixed head{};
     head.status = facts.status;
@@ -114,6 +120,7 @@ std::variant<offer, refusal> offer::make(const request_facts& facts, std::span<c
     head.has_tls = tls != nullptr ? 1 : 0;
     head.keep_alive_ms = back.keep_alive_ms;
     head.requests = back.requests;
+    head.speed = speed;
     const auto texts = texts_of(facts, back);
     static_assert(std::tuple_size_v<decltype(texts)> == fixed::text_count);
     for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -159,11 +166,18 @@ std::variant<offer, refusal> offer::decode(std::span<const std::byte> message) {
         return refusal::malformed;
     if (head.has_tls != 0 && decoded.tls() == nullptr)
         return refusal::malformed; // or the response would go out in the clear
-    if (!terms_are_sound(decoded.back(), head.has_tls != 0))
+    if (!terms_are_sound(decoded.back(), head.has_tls != 0) || !is_sound(head.speed))
         return refusal::malformed;
     if (!plan_is_sound(decoded.files(), decoded.pieces(), head.memory_size))
         return refusal::malformed;
     return decoded;
+}
+
+offer& offer::operator=(offer&& other) noexcept {
+    forget_secrets();
+    bytes_ = std::move(other.bytes_);
+    size_ = other.size_;
+    return *this;
 }
 
 const offer::fixed& offer::head() const noexcept {
@@ -190,7 +204,8 @@ request_facts offer::facts() const noexcept {
         texts[i] = {at, fields.text_sizes[i]};
         at += fields.text_sizes[i];
     }
-    return {texts[0], texts[1], texts[2], texts[3], texts[4], texts[5], texts[6], texts[7], fields.status};
+    return {texts[0], texts[1], texts[2], texts[3], texts[4],
+            texts[5], texts[6], texts[7], texts[8], fields.status};
 }
 
 return_terms offer::back() const noexcept {
@@ -198,6 +213,10 @@ return_terms offer::back() const noexcept {
     const std::size_t size = fields.text_sizes.back();
     const char* const end = reinterpret_cast<const char*>(bytes_.get() + fields.memory_at());
     return {{end - size, size}, fields.keep_alive_ms, fields.requests};
+}
+
+pace offer::speed() const noexcept {
+    return head().speed;
 }
 
 const tls_session* offer::tls() const noexcept {

@@ -40,18 +40,27 @@ struct plan_piece {
     friend bool operator==(const plan_piece&, const plan_piece&) = default;
 };
 
-/// What the transfer log says of the request. Text is as httpd has it: bytes, usually UTF-8.
+/// What the transfer log says of the request, and whom limits count it against. Text is as httpd has it:
+/// bytes, usually UTF-8.
 struct request_facts {
     std::string_view client;     ///< the client's address, as %a
     std::string_view client_key; ///< whom limits count against
     std::string_view user;       ///< empty if nobody authenticated
     std::string_view vhost;
     std::string_view method;
-    std::string_view uri;   ///< path and query, as in the request line
-    std::string_view range; ///< the Range field's value, empty without
-    std::string_view tag;   ///< DLHandoffTag's value, empty without
+    std::string_view uri;            ///< path and query, as in the request line
+    std::string_view range;          ///< the Range field's value, empty without
+    std::string_view tag;            ///< DLHandoffTag's value, empty without
+    std::string_view transfer_class; ///< the class of limits; empty: "default"
     std::uint16_t status = 200;
     friend bool operator==(const request_facts&, const request_facts&) = default;
+};
+
+/// How fast one response may be sent, by what httpd's administrator set.
+struct pace {
+    std::uint64_t rate = 0;  ///< bytes a second; 0: no bound
+    std::uint64_t after = 0; ///< bytes that go first, unbounded; 0 goes with no rate
+    friend bool operator==(const pace&, const pace&) = default;
 };
 
 /// How a connection goes on after the response: back to httpd with its next request, or nowhere.
@@ -72,7 +81,7 @@ struct return_terms {
 class offer {
   public:
     offer(offer&&) noexcept = default;
-    offer& operator=(offer&&) noexcept = delete;
+    offer& operator=(offer&& other) noexcept;
     ~offer() { forget_secrets(); }
 
     /// Puts an offer together; `memory` holds what the plan's memory pieces point into, `tls` the
@@ -80,7 +89,8 @@ class offer {
     /// fit the bounds above: then httpd serves.
     [[nodiscard]] static std::variant<offer, refusal>
     make(const request_facts& facts, std::span<const file_identity> files, std::span<const plan_piece> pieces,
-         std::span<const std::byte> memory, const tls_session* tls = nullptr, const return_terms& back = {});
+         std::span<const std::byte> memory, const tls_session* tls = nullptr, const return_terms& back = {},
+         const pace& speed = {});
 
     /// Checks a message from outside, whole: afterwards every accessor is safe.
     [[nodiscard]] static std::variant<offer, refusal> decode(std::span<const std::byte> message);
@@ -91,6 +101,7 @@ class offer {
     [[nodiscard]] std::span<const plan_piece> pieces() const noexcept;
     [[nodiscard]] std::span<const std::byte> memory() const noexcept;
     [[nodiscard]] return_terms back() const noexcept;
+    [[nodiscard]] pace speed() const noexcept;
     /// The connection's keys; null for plain TCP, and once forget_secrets() was called.
     [[nodiscard]] const tls_session* tls() const noexcept;
     /// Wipes the TLS keys; so does the destructor.

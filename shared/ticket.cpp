@@ -15,6 +15,15 @@ bool advance(ticket_slot& slot, std::uint64_t sequence, ticket_state to) noexcep
 
 } // namespace
 
+std::optional<std::uint64_t> offer_next_ticket(ticket_slot& slot, std::uint64_t last) noexcept {
+    std::uint64_t word = slot.word.load(std::memory_order_acquire);
+    if (word >> 2 != last ||
+        !slot.word.compare_exchange_strong(word, word_of(last + 1, ticket_state::offered),
+                                           std::memory_order_acq_rel, std::memory_order_acquire))
+        return std::nullopt;
+    return last + 1;
+}
+
 std::uint64_t offer_ticket(ticket_slot& slot) noexcept {
     const std::uint64_t sequence = last_sequence(slot) + 1;
     slot.word.store(word_of(sequence, ticket_state::offered), std::memory_order_release);

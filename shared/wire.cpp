@@ -66,8 +66,9 @@ std::array<std::byte, hello_size> encode(const hello& value) noexcept {
 
 std::optional<hello> decode_hello(std::span<const std::byte> message) noexcept {
     auto value = get<hello>(message, message_type::hello);
-    if (value)
-        value->manager.back() = '\0';
+    if (!value || value->zero != 0)
+        return std::nullopt;
+    value->manager.back() = '\0';
     return value;
 }
 

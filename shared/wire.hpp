@@ -13,7 +13,9 @@
 /// The messages between httpd and a manager: SOCK_SEQPACKET over a Unix socket, so each arrives whole. Both
 /// ends are on one machine: numbers are in its byte order.
 ///
-///     manager ──hello (+ board)──> worker       once, when a worker has connected and its uid was checked
+///     manager ──hello (+ board)──> worker       once, when a worker has connected, its uid was checked, and
+///                                               the supervisor has passed the connection on; a manager that
+///                                               has no room for it refuses (an answer to offer 0) instead
 ///     worker  ──offer (+ client, files)──> manager
 ///     manager ──answer──> worker                one for each offer, before the first byte to the client
 ///     manager ──handback (+ client)──> httpd    the only message on a connection of its own to the socket
@@ -23,7 +25,7 @@
 namespace dlhandoff {
 
 /// Raised with every change of any message.
-inline constexpr std::uint16_t wire_version = 1;
+inline constexpr std::uint16_t wire_version = 2;
 
 enum class message_type : std::uint16_t { hello = 1, offer = 2, answer = 3, handback = 4 };
 
@@ -47,6 +49,9 @@ struct hello {
     std::uint32_t manager_pid = 0;
     std::uint32_t slot = 0;         ///< this connection's ticket slot on the board
     std::array<char, 16> manager{}; ///< the manager's name in logs: "m1"
+    std::uint64_t epoch = 0;        ///< the board's: a worker that has it already needs no second mapping
+    std::uint32_t index = 0;        ///< the manager's place on the board
+    std::uint32_t zero = 0;
 };
 inline constexpr std::size_t hello_size = sizeof(message_header) + sizeof(hello);
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <sys/types.h>
 #include <vector>
 
@@ -33,8 +34,8 @@ struct return_policy {
     std::function<void(const return_failure&)> on_failure{}; ///< on the engine's thread; may be empty
 };
 
-/// Whether this process may connect to the return socket there. A system call; any thread.
-[[nodiscard]] bool can_return(const char* path) noexcept;
+/// Whether this process may connect to the return socket there, or could a second ago. Any thread.
+[[nodiscard]] bool can_return(std::string_view path) noexcept;
 
 enum class return_result : std::uint8_t {
     returned,      ///< httpd has it, or will when it next accepts; the caller closes its descriptor

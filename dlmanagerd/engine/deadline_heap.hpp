@@ -2,6 +2,7 @@
 
 #include "dlmanagerd/engine/event_loop.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -27,7 +28,13 @@ class deadline_heap {
     [[nodiscard]] std::size_t size() const noexcept { return elements_.size(); }
     [[nodiscard]] T& earliest() const noexcept { return *elements_.front(); }
 
-    /// Puts the element in, or moves it if it is there already.
+    /// Makes room for so many elements, so that set() does not allocate up to then. Throws std::bad_alloc.
+    void reserve(std::size_t count) {
+        if (count > elements_.capacity())
+            elements_.reserve(std::max(count, 2 * elements_.capacity()));
+    }
+
+    /// Puts the element in, or moves it if it is there already. Throws std::bad_alloc, with no effect.
     void set(T& element, clock::time_point deadline) {
         if (element.heap_index == deadline_hook::absent) {
             elements_.push_back(&element);

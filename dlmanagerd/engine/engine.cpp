@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <exception>
 #include <unistd.h>
 
 namespace dlhandoff::engine {
@@ -35,7 +36,13 @@ std::string make_id_prefix() {
 
 engine::engine(event_loop& loop, engine_options options, transfer_log log)
     : loop_(loop), options_(std::move(options)), log_(std::move(log)), read_ahead_(loop),
-      idle_(loop, std::move(options_.back), options_.max_idle), id_prefix_(make_id_prefix()) {}
+      tcp_memory_(options_.tcp_memory), admission_(options_.limits, options_.member.get()),
+      bandwidth_([this](std::string_view client_key, std::optional<std::size_t> limits_class) {
+          return client_fraction(client_key, limits_class);
+      }),
+      idle_(loop, std::move(options_.back), options_.max_idle), id_prefix_(make_id_prefix()) {
+    bandwidth_.set_limits(options_.limits, clock::now());
+}
 
 engine::~engine() {
     end_all(outcome::shutdown);
@@ -52,7 +59,13 @@ std::variant<engine::prepared, refusal> engine::prepare(offer offered,
         return refusal::stopping;
     if (const auto wrong = check_offer(offered, descriptors))
         return *wrong;
-    if (options_.max_transfers != 0 && transfers_ >= options_.max_transfers)
+    const request_facts facts = offered.facts();
+    const std::size_t limits_class = options_.limits.class_of(facts.transfer_class);
+    const auto is_full = [&] {
+        return admission_.foresee(limits_class, facts.client_key, loop_.now()) == admission::answer::full;
+    };
+    // Where nobody may wait, nobody else looks for the killed.
+    if (is_full() && !(reclaim_killed() && !is_full()))
         return refusal::full;
     auto ready = adopt(std::move(offered), std::move(descriptors));
     if (!ready)
@@ -78,19 +91,34 @@ engine::prepared engine::adopt(offer offered, std::vector<file_descriptor> descr
 }
 
 void engine::begin(prepared ready) {
-    transfer& one = *ready.release();
+    const request_facts facts = ready->facts();
+    const std::size_t limits_class = options_.limits.class_of(facts.transfer_class);
+    deadlines_.reserve(transfers_ + 1);
+    const auto may = admission_.enter(*ready, limits_class, facts.client_key, loop_.now());
+    transfer& one = *ready.release(); // nothing throws from here on
     one.next = all_;
     if (all_ != nullptr)
         all_->previous = &one;
     all_ = &one;
     ++transfers_;
-    one.begin(++last_id_);
-    make_ready(one);
+    one.begin(++last_id_, limits_class);
+    switch (may) {
+    case admission::answer::admitted:
+        return start(one);
+    case admission::answer::waits:
+        one.wait();
+        return start_those_whose_turn_it_is();
+    case admission::answer::full: // the last place has gone to another engine since prepare()
+        return turn_away(one);
+    }
 }
 
 void engine::run_turns() {
     while (!deadlines_.empty() && deadlines_.earliest().deadline <= loop_.now())
         deadlines_.earliest().on_deadline();
+    bandwidth_.run_due(loop_.now(), [this](bandwidth::entry& one) {
+        make_ready(static_cast<transfer::rate_entry&>(one).owner);
+    });
     // Those that are ready now; who has used up its turn queues behind them and waits for the next round.
     if (transfer* const last = ready_last_; last != nullptr) {
         for (bool done = false; !done && ready_first_ != nullptr;) {
@@ -101,6 +129,7 @@ void engine::run_turns() {
             done = done || clock::now() - loop_.now() > longest_round;
         }
     }
+    run_limits();
     idle_.run_due();
     log_.flush();
 }
@@ -108,8 +137,9 @@ void engine::run_turns() {
 clock::time_point engine::next_deadline() const noexcept {
     if (ready_first_ != nullptr)
         return {};
-    const auto idle = idle_.next_deadline();
-    return deadlines_.empty() ? idle : std::min(idle, deadlines_.earliest().deadline);
+    const auto sharing = demands_ ? share_at_ : clock::time_point::max();
+    const auto other = std::min({idle_.next_deadline(), bandwidth_.next_deadline(), recheck_at_, sharing});
+    return deadlines_.empty() ? other : std::min(other, deadlines_.earliest().deadline);
 }
 
 void engine::stop_accepting() {
@@ -153,25 +183,34 @@ void engine::take_from_turn_queue(transfer& one) noexcept {
     (one.next_ready != nullptr ? one.next_ready->previous_ready : ready_last_) = one.previous_ready;
 }
 
-void engine::finish(transfer& one, outcome how, connection_end end) {
-    const prepared owner(&one);
+void engine::add_to_log(const transfer& one, outcome how) noexcept try {
     transfer_record record = one.record(how);
-    const std::string id = id_prefix_ + std::to_string(one.number());
+    const std::string id = id_of(one);
     record.id = id;
     record.manager = options_.manager;
     log_.add(record);
+} catch (const std::exception&) { // no memory: costs the line
+}
+
+void engine::finish(transfer& one, outcome how, connection_end end) noexcept {
+    const prepared owner(&one);
+    one.leave_rates();
+    admission_.leave(one);
+    take_from_turn_queue(one);
+    deadlines_.remove(one);
+    if (next_listed_ == &one)
+        next_listed_ = one.next;
+    (one.previous != nullptr ? one.previous->next : all_) = one.next;
+    if (one.next != nullptr)
+        one.next->previous = one.previous;
+    --transfers_;
+    add_to_log(one, how);
 
     if (one.is_tls() && tls_place_) {
         // They keep the key that was used last.
         tls_place_->sealing.wipe();
         tls_place_->opening.wipe();
     }
-    take_from_turn_queue(one);
-    deadlines_.remove(one);
-    (one.previous != nullptr ? one.previous->next : all_) = one.next;
-    if (one.next != nullptr)
-        one.next->previous = one.previous;
-    --transfers_;
     // A client that only stopped reading keeps what the kernel queued for it unless the connection is reset;
     // a response that is all with the kernel is left to be delivered.
     if (end == connection_end::keep_alive)

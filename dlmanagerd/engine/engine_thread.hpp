@@ -24,7 +24,8 @@ class engine_thread {
     engine_thread(const engine_thread&) = delete;
     engine_thread& operator=(const engine_thread&) = delete;
 
-    /// Offers, claims and begins in one step. Nothing: the engine owns the response now, and its descriptors
+    /// Offers, claims and begins in one step; with limits by which the thread may refuse, it is waited for.
+    /// Nothing: the engine owns the response now, and its descriptors
     /// (the client's socket first, then the files: give duplicates). A refusal: nothing has been sent and
     /// nothing will be.
     [[nodiscard]] std::optional<refusal> take(offer offered, std::vector<file_descriptor> descriptors);

@@ -28,7 +28,11 @@ file_reference file_table::adopt(const file_identity& identity, file_descriptor 
     shared_file& file = at->second;
     if (added) {
         file.identity_ = identity;
-        file.residency_ = residency_probe(descriptor.get());
+        if (last_device_ != identity.device) {
+            last_device_ = identity.device;
+            last_probe_ = residency_probe(descriptor.get());
+        }
+        file.residency_ = last_probe_;
         file.descriptor_ = std::move(descriptor);
         file.table_ = this;
     }

@@ -71,6 +71,8 @@ class file_table {
         [[nodiscard]] std::size_t operator()(const file_identity& identity) const noexcept;
     };
     std::unordered_map<file_identity, shared_file, identity_hash> files_;
+    std::uint64_t last_device_ = 0; ///< whose files are asked about as last_probe_ does; 0: none yet
+    residency_probe last_probe_;
 };
 
 } // namespace dlhandoff::engine

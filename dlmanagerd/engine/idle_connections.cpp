@@ -3,6 +3,7 @@
 #include "dlmanagerd/engine/client_input.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <sys/socket.h>
 #include <utility>
 
@@ -18,15 +19,27 @@ constexpr std::chrono::seconds longest_return{60};
 
 class idle_connections::connection final : public event_handler, public deadline_hook {
   public:
-    connection(idle_connections& owner, file_descriptor client, const return_terms& back)
+    connection(idle_connections& owner, const return_terms& back)
         : owner_(owner), path_(owner.shared_path(back.path)), keep_alive_(back.keep_alive_ms),
-          requests_(back.requests), client_(std::move(client)) {}
+          requests_(back.requests) {}
 
-    ~connection() { owner_.loop_.remove(client_.get(), *this); }
+    ~connection() {
+        if (watched_)
+            owner_.loop_.remove(client_.get(), *this);
+    }
 
-    void start() {
+    void start(file_descriptor client) {
+        client_ = std::move(client);
+        watched_ = true;
         owner_.waiting_.set(*this, owner_.loop_.now() + keep_alive_);
         look();
+    }
+
+    /// Its next request is there: the loop need not watch it.
+    void start_unwatched(file_descriptor client) {
+        client_ = std::move(client);
+        start_returning();
+        give_back();
     }
 
     /// A next request that is there goes back; otherwise the connection ends. Destroys it, perhaps, like all
@@ -96,10 +109,16 @@ class idle_connections::connection final : public event_handler, public deadline
         give_up_ = owner_.loop_.now() + longest_return;
     }
 
+    [[nodiscard]] return_result try_return() noexcept try {
+        return return_connection(client_.get(), requests_, *path_, owner_.policy_);
+    } catch (const std::exception&) { // no memory to tell what has failed
+        return return_result::failed;
+    }
+
     void give_back() {
-        auto result = return_connection(client_.get(), requests_, *path_, owner_.policy_);
+        auto result = try_return();
         if (result == return_result::no_descriptor && owner_.close_waiting(1))
-            result = return_connection(client_.get(), requests_, *path_, owner_.policy_);
+            result = try_return();
         switch (result) {
         case return_result::returned:
             return owner_.close(*this);
@@ -121,6 +140,8 @@ class idle_connections::connection final : public event_handler, public deadline
     void leave() {
         become(state::leaving);
         ::shutdown(client_.get(), SHUT_WR);
+        if (!watched_)
+            watched_ = owner_.loop_.add(client_.get(), EPOLLIN | EPOLLRDHUP | EPOLLET, *this);
         owner_.going_.set(*this, owner_.loop_.now() + linger);
         read_away();
     }
@@ -140,6 +161,7 @@ class idle_connections::connection final : public event_handler, public deadline
     std::uint32_t requests_;
     file_descriptor client_;
     state state_ = state::waiting;
+    bool watched_ = false; ///< by the loop
 };
 
 idle_connections::idle_connections(event_loop& loop, return_policy policy, std::size_t most)
@@ -149,13 +171,24 @@ idle_connections::~idle_connections() {
     close_all();
 }
 
-void idle_connections::take(file_descriptor client, const return_terms& back, event_handler& before) {
-    const int number = client.get();
-    auto taken = std::make_unique<connection>(*this, std::move(client), back);
+void idle_connections::take(file_descriptor client, const return_terms& back,
+                            event_handler& before) noexcept {
+    std::unique_ptr<connection> taken;
+    try {
+        taken = std::make_unique<connection>(*this, back);
+        for (deadline_heap<connection>* each : {&waiting_, &going_})
+            each->reserve(waiting_.size() + going_.size() + 1);
+    } catch (const std::exception&) { // no memory: closed, as if its time were up
+        return loop_.remove(client.get(), before);
+    }
+    if (peek_input(client.get()) == client_input::bytes) {
+        loop_.remove(client.get(), before);
+        return taken.release()->start_unwatched(std::move(client));
+    }
     // Edge-triggered: what is there already counts as an edge.
-    if (!loop_.pass_on(number, EPOLLIN | EPOLLRDHUP | EPOLLET, before, *taken))
-        return;
-    taken.release()->start();
+    if (!loop_.pass_on(client.get(), EPOLLIN | EPOLLRDHUP | EPOLLET, before, *taken))
+        return loop_.remove(client.get(), *taken);
+    taken.release()->start(std::move(client));
     if (most_ != 0 && waiting_.size() > most_)
         waiting_.earliest().make_room();
 }

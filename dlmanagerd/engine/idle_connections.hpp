@@ -33,9 +33,9 @@ class idle_connections {
     idle_connections(const idle_connections&) = delete;
     idle_connections& operator=(const idle_connections&) = delete;
 
-    /// Takes over a connection that `before` has watched in the loop until now. `back` has a path. Throws
-    /// std::bad_alloc.
-    void take(file_descriptor client, const return_terms& back, event_handler& before);
+    /// Takes over a connection that `before` has watched in the loop until now. `back` has a path. Without
+    /// memory it is closed.
+    void take(file_descriptor client, const return_terms& back, event_handler& before) noexcept;
 
     /// Ends those whose time is up, tries again to return those that httpd was too busy to take.
     void run_due();

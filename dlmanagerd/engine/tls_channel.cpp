@@ -144,7 +144,7 @@ std::size_t tls_channel::batch::sent(std::size_t bytes) {
         const std::size_t size = end_of(index) - end_of(index - 1);
         channel.wire_control_ += size;
         if (channel.control_ == control::close_notify)
-            channel.wire_closing_ = size;
+            channel.wire_closing_ = static_cast<std::uint16_t>(size);
         if (channel.control_ == control::key_update)
             channel.write_.update();
         channel.control_ = control::none;
@@ -152,6 +152,7 @@ std::size_t tls_channel::batch::sent(std::size_t bytes) {
     channel.partial_ = static_cast<std::uint32_t>(taken - end_of(index));
     if (channel.partial_ != 0) {
         channel.partial_is_control_ = records_[index].is_control();
+        channel.partial_plaintext_ = static_cast<std::uint16_t>(records_[index].plaintext);
         std::memcpy(channel.partial_tag_.data(), place_.records.data() + records_[index].end - tag_size,
                     tag_size);
     }
@@ -203,7 +204,7 @@ kernel_tls::result tls_channel::send_control(int socket) {
             return sent;
         const control done = std::exchange(control_, control::none);
         if (done == control::close_notify)
-            wire_closing_ = record_overhead(suite()) + 2;
+            wire_closing_ = static_cast<std::uint16_t>(record_overhead(suite()) + 2);
         if (done == control::key_update) {
             if (!kernel_->change_key(socket, write_))
                 return kernel_tls::result::failed;

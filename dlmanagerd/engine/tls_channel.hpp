@@ -56,6 +56,7 @@ class tls_channel {
         void add_control();
         /// A data record: where its `size` (1 to max_record_plaintext) bytes of plaintext go before seal();
         /// empty if the batch is full.
+        /// The first one after half_sent() must be of that size.
         [[nodiscard]] std::span<std::uint8_t> plaintext(std::size_t size) noexcept;
         /// Takes the last plaintext() back: there is nothing to put there.
         void withdraw() noexcept;
@@ -104,6 +105,10 @@ class tls_channel {
     void close() noexcept { close_wanted_ = true; }
     /// Whether everything that was begun is with the kernel.
     [[nodiscard]] bool all_sent() const noexcept { return !control_waits() && partial_ == 0; }
+    /// Plaintext bytes of the data record that is half sent: the next record has as many. 0: none is.
+    [[nodiscard]] std::size_t half_sent() const noexcept {
+        return data_is_half_sent() ? partial_plaintext_ : 0;
+    }
     [[nodiscard]] bool control_waits() const noexcept {
         return control_ != control::none ||
                (!closed_ && (update_wanted_ || refusal_wanted_ || close_wanted_));
@@ -150,10 +155,11 @@ class tls_channel {
     std::optional<kernel_tls> kernel_; ///< seals instead of this channel
     std::uint64_t wire_sent_ = 0;
     std::uint64_t wire_control_ = 0; ///< of wire_sent_, bytes of control records
-    std::uint64_t wire_closing_ = 0; ///< of wire_control_, those of close_notify: the last ones
     std::uint64_t record_limit_;
-    std::uint32_t partial_ = 0;       ///< bytes of the next record that the kernel has already
-    control control_ = control::none; ///< the control record that is being sent
+    std::uint32_t partial_ = 0;           ///< bytes of the next record that the kernel has already
+    std::uint16_t partial_plaintext_ = 0; ///< that record's plaintext, bytes
+    std::uint16_t wire_closing_ = 0;      ///< of wire_control_, those of close_notify: the last ones
+    control control_ = control::none;     ///< the control record that is being sent
     bool partial_is_control_ = false;
     bool more_to_read_ = false;
     bool update_wanted_ = false;

@@ -40,12 +40,16 @@ std::array<std::uint8_t, 13> additional_data(std::uint64_t sequence, std::uint8_
     throw std::runtime_error("libcrypto can't protect a TLS record");
 }
 
+bool is_aes(const tls_suite& suite) noexcept {
+    return suite.cipher[0] == 'A';
+}
+
 /// libcrypto's own object, fetched once: a fetch by name for each use would cost more than the sealing.
 const EVP_CIPHER* cipher_of(const tls_suite& suite) {
     static const EVP_CIPHER* const aes128 = EVP_CIPHER_fetch(nullptr, "AES-128-GCM", nullptr);
     static const EVP_CIPHER* const aes256 = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
     static const EVP_CIPHER* const chacha = EVP_CIPHER_fetch(nullptr, "ChaCha20-Poly1305", nullptr);
-    const EVP_CIPHER* const found = suite.cipher[0] == 'C' ? chacha : suite.key_size == 16 ? aes128 : aes256;
+    const EVP_CIPHER* const found = !is_aes(suite) ? chacha : suite.key_size == 16 ? aes128 : aes256;
     if (found == nullptr)
         fail();
     return found;
@@ -61,28 +65,59 @@ std::size_t record_overhead(const tls_suite& suite) noexcept {
     return record_prefix(suite) + (suite.version == tls13 ? 1 : 0) + tag_size;
 }
 
-record_cipher::record_cipher() : context_(EVP_CIPHER_CTX_new()) {
+record_cipher::record_cipher(bool may_be_fast) : context_(EVP_CIPHER_CTX_new()) {
     if (!context_)
         throw std::bad_alloc();
+    if (may_be_fast && fast_gcm::usable())
+        fast_.emplace();
+}
+
+/// Whether it is another key than the last.
+bool record_cipher::take_key(const traffic_key& key, bool sealing) {
+    const auto bytes = key.key();
+    if (last_suite_ == &key.suite() && last_sealing_ == sealing &&
+        std::equal(bytes.begin(), bytes.end(), last_key_.begin()))
+        return false;
+    last_suite_ = &key.suite();
+    last_sealing_ = sealing;
+    std::copy(bytes.begin(), bytes.end(), last_key_.begin());
+    return true;
 }
 
 void record_cipher::use(const traffic_key& key, bool sealing, const std::uint8_t* nonce) {
-    const auto bytes = key.key();
-    const bool same = last_suite_ == &key.suite() && last_sealing_ == sealing &&
-                      std::equal(bytes.begin(), bytes.end(), last_key_.begin());
-    const EVP_CIPHER* const cipher = same ? nullptr : cipher_of(key.suite());
-    if (EVP_CipherInit_ex(context_.get(), cipher, nullptr, same ? nullptr : bytes.data(), nonce,
-                          sealing ? 1 : 0) != 1)
+    const bool is_new = take_key(key, sealing);
+    if (EVP_CipherInit_ex(context_.get(), is_new ? cipher_of(key.suite()) : nullptr, nullptr,
+                          is_new ? key.key().data() : nullptr, nonce, sealing ? 1 : 0) != 1) {
+        last_suite_ = nullptr;
         fail();
-    if (!same) {
-        last_suite_ = &key.suite();
-        last_sealing_ = sealing;
-        std::copy(bytes.begin(), bytes.end(), last_key_.begin());
     }
+}
+
+/// Encrypts in place, and puts the tag behind.
+void record_cipher::protect(const traffic_key& key, std::uint64_t sequence,
+                            std::span<const std::uint8_t> additional_data, std::span<std::uint8_t> text,
+                            std::uint8_t* tag) {
+    const auto nonce = key.nonce(sequence);
+    if (fast_ && is_aes(key.suite())) {
+        if (take_key(key, true))
+            fast_->set_key(key.key());
+        return fast_->seal(nonce, additional_data, text, tag);
+    }
+    use(key, true, nonce.data());
+    int taken = 0;
+    if (EVP_EncryptUpdate(context_.get(), nullptr, &taken, additional_data.data(),
+                          static_cast<int>(additional_data.size())) != 1 ||
+        EVP_EncryptUpdate(context_.get(), text.data(), &taken, text.data(), static_cast<int>(text.size())) !=
+            1 ||
+        EVP_EncryptFinal_ex(context_.get(), text.data() + taken, &taken) != 1 ||
+        EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_GET_TAG, tag_size, tag) != 1)
+        fail();
 }
 
 void record_cipher::wipe() noexcept {
     EVP_CIPHER_CTX_reset(context_.get());
+    if (fast_)
+        fast_->wipe();
     OPENSSL_cleanse(last_key_.data(), last_key_.size());
     last_suite_ = nullptr;
 }
@@ -93,26 +128,17 @@ void record_cipher::seal(const traffic_key& key, std::uint64_t sequence, content
     const bool inner_type = suite.version == tls13;
     std::uint8_t* const body = record.data() + record_prefix(suite);
     std::size_t body_size = record.size() - record_overhead(suite);
-    const auto nonce = key.nonce(sequence);
-    use(key, true, nonce.data());
-    int taken = 0;
     if (inner_type) {
         body[body_size++] = static_cast<std::uint8_t>(type);
         put_header(record.data(), content_type::application_data, record.size() - record_header_size);
-        if (EVP_EncryptUpdate(context_.get(), nullptr, &taken, record.data(), record_header_size) != 1)
-            fail();
+        protect(key, sequence, record.first(record_header_size), {body, body_size}, body + body_size);
     } else {
         put_header(record.data(), type, record.size() - record_header_size);
         if (explicit_nonce_size(suite) != 0)
             put_number(record.data() + record_header_size, sequence);
         const auto data = additional_data(sequence, static_cast<std::uint8_t>(type), body_size);
-        if (EVP_EncryptUpdate(context_.get(), nullptr, &taken, data.data(), data.size()) != 1)
-            fail();
+        protect(key, sequence, data, {body, body_size}, body + body_size);
     }
-    if (EVP_EncryptUpdate(context_.get(), body, &taken, body, static_cast<int>(body_size)) != 1 ||
-        EVP_EncryptFinal_ex(context_.get(), body + taken, &taken) != 1 ||
-        EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_GET_TAG, tag_size, body + body_size) != 1)
-        fail();
 }
 
 std::optional<record_cipher::opened> record_cipher::open(const traffic_key& key, std::uint64_t sequence,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "dlmanagerd/engine/fast_gcm.hpp"
 #include "dlmanagerd/engine/traffic_key.hpp"
 
 #include <cstddef>
@@ -32,12 +33,12 @@ inline constexpr std::size_t max_record_size = record_header_size + max_record_p
 /// Of that, what precedes the plaintext.
 [[nodiscard]] std::size_t record_prefix(const tls_suite& suite) noexcept;
 
-/// Seals and opens TLS records with libcrypto. Keeps nothing of a connection but the cipher context's last
-/// key, so one serves all connections of a thread.
+/// Seals and opens TLS records with libcrypto, or seals with fast_gcm where that can be used. Keeps nothing
+/// of a connection but the cipher context's last key, so one serves all connections of a thread.
 class record_cipher {
   public:
-    /// Throws std::bad_alloc.
-    record_cipher();
+    /// `may_be_fast`: false for libcrypto alone. Throws std::bad_alloc.
+    explicit record_cipher(bool may_be_fast = true);
 
     /// Seals in place: `record` is header, plaintext and tag together, the plaintext already in its place
     /// (record_prefix() from the start). The caller counts the sequence number on.
@@ -56,11 +57,16 @@ class record_cipher {
     void wipe() noexcept;
 
   private:
+    [[nodiscard]] bool take_key(const traffic_key& key, bool sealing);
     void use(const traffic_key& key, bool sealing, const std::uint8_t* nonce);
+    void protect(const traffic_key& key, std::uint64_t sequence,
+                 std::span<const std::uint8_t> additional_data, std::span<std::uint8_t> text,
+                 std::uint8_t* tag);
     struct free_context {
         void operator()(EVP_CIPHER_CTX* context) const noexcept { EVP_CIPHER_CTX_free(context); }
     };
     std::unique_ptr<EVP_CIPHER_CTX, free_context> context_;
+    std::optional<fast_gcm> fast_;
     std::array<std::uint8_t, 32> last_key_{};
     const tls_suite* last_suite_ = nullptr;
     bool last_sealing_ = false;

@@ -2,6 +2,7 @@
 
 #include "dlmanagerd/engine/client_input.hpp"
 #include "dlmanagerd/engine/engine.hpp"
+#include "dlmanagerd/engine/socket_options.hpp"
 #include "dlmanagerd/engine/write_error.hpp"
 
 #include <algorithm>
@@ -28,6 +29,9 @@ transfer::transfer(engine& owner, offer offered, file_descriptor client, std::ve
       client_(std::move(client)), tls_(std::move(tls)) {}
 
 transfer::~transfer() {
+    if (state_ != state::queued)
+        engine_.tcp_memory_.leave();
+    note_kernel_holds(0);
     if (reading_ != nullptr)
         read_ahead::abandon(*reading_);
     if (client_)
@@ -38,41 +42,16 @@ bool transfer::watch() noexcept {
     return engine_.loop_.add(client_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this);
 }
 
-void transfer::begin(std::uint64_t number) {
-    number_ = number;
-    began_ = progressed_ = engine_.loop_.now();
-    const int client = client_.get();
-    // O_NONBLOCK belongs to the open file description, which httpd has shared with us: usually set already.
-    if (const int flags = ::fcntl(client, F_GETFL); flags >= 0 && (flags & O_NONBLOCK) == 0)
-        ::fcntl(client, F_SETFL, flags | O_NONBLOCK);
-    set_low_water(least_low_water);
-    progress_ = tcp_progress(client);
-    try {
-        if (tls_)
-            tls_->start_kernel(client);
-    } catch (const std::exception&) { // libcrypto's failure: the first turn ends it
-        broken_ = true;
-    }
-    engine_.deadlines_.set(*this, began_ + engine_.options_.stall_timeout);
-}
-
-void transfer::set_low_water(int bytes) noexcept {
-    low_water_ = bytes;
-    ::setsockopt(client_.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
-}
-
-/// After a wait for the client: how long it took to empty what the kernel had for it tells how much that
-/// should be.
-void transfer::adapt_low_water() noexcept {
-    const auto gap = engine_.loop_.now() - blocked_at_;
-    if (gap < fast_gap && low_water_ < most_low_water)
-        set_low_water(2 * low_water_);
-    else if (gap > slow_gap && low_water_ > least_low_water)
-        set_low_water(least_low_water);
-}
-
 void transfer::on_events(std::uint32_t events) {
     input_ = input_ || (events & EPOLLIN) != 0;
+    if (state_ == state::queued) {
+        if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+            engine_.finish(*this, outcome::client_closed);
+        return;
+    }
+    // Who waits for a rate, or for a file, would find out only when that has come.
+    if ((events & (EPOLLHUP | EPOLLERR)) != 0 && (state_ == state::sending || state_ == state::reading))
+        return engine_.finish(*this, outcome_at_reset());
     // 0 is the read-ahead's: what was cold is in memory now, or never will be.
     if (events == 0) {
         reading_ = nullptr;
@@ -88,6 +67,7 @@ void transfer::turn() {
     switch (state_) {
     case state::sending:
         return send_turn();
+    case state::queued:
     case state::reading:
         return;
     case state::delivering:
@@ -98,31 +78,46 @@ void transfer::turn() {
 }
 
 void transfer::send_turn() {
-    const std::uint64_t until = cursor_.position() + quantum;
+    const std::uint64_t before = cursor_.position();
     step last = step::failed;
     try {
         if (!broken_)
             last = tls_ ? hear_client() : step::sent;
+        const std::uint64_t may = last == step::sent ? may_send() : 0;
+        if (may == 0 && last == step::sent) {
+            held_up_ = true;
+            return;
+        }
+        const std::uint64_t until = before + may;
         while (last == step::sent && !all_sent()) {
-            if (cursor_.position() >= until)
+            if (cursor_.position() >= until) {
+                if (may == quantum) // all of it, without a wait: a fast client
+                    raise_low_water();
+                note_spent(cursor_.position() - before);
                 return engine_.make_ready(*this);
+            }
             last = send_some(until - cursor_.position());
         }
     } catch (const std::exception&) { // libcrypto's failure, or no memory: costs this transfer, and no other
         last = step::failed;
     }
+    note_spent(cursor_.position() - before);
     switch (last) {
     case step::sent:
+        leave_rates();
         return way_back().path.empty() ? start_draining() : start_delivering();
     case step::would_block:
+        set_options();
         blocked_ = true;
         blocked_at_ = engine_.loop_.now();
+        note_kernel_holds(tcp_progress::unacknowledged(client_.get()));
         if (tls_ && tls_->in_kernel())
             wait_behind_kernel_tls();
         if (tls_ && input_)
             engine_.make_ready(*this); // the client has said more than one turn listens to
         return;
     case step::must_read:
+        held_up_ = true;
         return;
     case step::client_gone:
         return engine_.finish(*this, outcome_at_reset());
@@ -141,9 +136,12 @@ transfer::step transfer::send_some(std::uint64_t most) {
         if (control != step::sent || cursor_.position() == total_)
             return control;
     }
+    const std::uint64_t room = plain_room();
+    if (room == 0)
+        return step::would_block;
     const plan_piece& piece = offer_.pieces()[cursor_.piece()];
     const std::uint64_t within = cursor_.within();
-    most = std::min(most, piece.length - within);
+    most = std::min({most, room, piece.length - within});
     return piece.from == plan_piece::source::memory ? send_memory(piece, within, most)
                                                     : send_file(piece, within, most);
 }
@@ -180,7 +178,7 @@ bool transfer::make_warm(const response_cursor& at, std::uint64_t needed) {
     const std::uint64_t length = std::min(stretch, piece.length - at.within());
     warm_piece_ = static_cast<std::uint32_t>(at.piece());
     warm_until_ = offset + length;
-    if (file->residency().cached(file->descriptor(), offset, length))
+    if (file->residency().cached(file->descriptor(), offset, length, engine_.loop_.now()))
         return true;
     reading_ = engine_.read_ahead_.start(file, offset, length, *this);
     if (reading_ == nullptr)
@@ -192,7 +190,8 @@ bool transfer::make_warm(const response_cursor& at, std::uint64_t needed) {
 transfer::step transfer::send_file(const plan_piece& piece, std::uint64_t within, std::uint64_t most) {
     const file_reference& file = files_[piece.file];
     const std::uint64_t offset = piece.offset + within;
-    if (!make_warm(cursor_, 1))
+    // As much as the socket will take, probably: so the end of a stretch does not make two calls of one.
+    if (!make_warm(cursor_, std::min(most, 2 * static_cast<std::uint64_t>(low_water_))))
         return step::must_read;
     if (!file->unchanged())
         return step::file_changed;
@@ -219,6 +218,7 @@ transfer::step transfer::send_file(const plan_piece& piece, std::uint64_t within
 }
 
 void transfer::advance(std::uint64_t bytes) noexcept {
+    engine_.bytes_sent_ += bytes;
     cursor_.advance(offer_.pieces(), bytes);
 }
 
@@ -231,11 +231,15 @@ void transfer::note_progress() noexcept {
 }
 
 std::uint64_t transfer::delivered() const noexcept {
+    if (!tls_ && last_acked_ == cursor_.position())
+        return last_acked_;
     const std::uint64_t acked = progress_.delivered(client_.get(), written());
     return tls_ ? tls_->plaintext_of(acked, written(), cursor_.position()) : acked;
 }
 
 void transfer::on_deadline() {
+    if (state_ == state::queued)
+        return engine_.turn_away(*this);
     if (state_ == state::draining)
         return drain_turn();
     if (state_ == state::delivering)
@@ -244,15 +248,20 @@ void transfer::on_deadline() {
     // acknowledges.
     note_progress();
     const auto now = engine_.loop_.now();
-    if (tcp_progress::unacknowledged(client_.get()) == 0) {
+    const std::uint64_t unacknowledged = tcp_progress::unacknowledged(client_.get());
+    note_kernel_holds(unacknowledged);
+    if (unacknowledged == 0) {
         progressed_ = now; // nothing that the client could do
+        held_up_ = true;
         if (blocked_)
             engine_.make_ready(*this);
     }
-    const auto due = progressed_ + engine_.options_.stall_timeout;
-    if (due <= now)
+    const auto due = progressed_ + own_limits().stall_timeout;
+    if (due <= now || is_too_slow(now))
         return engine_.finish(*this, outcome::stalled);
-    engine_.deadlines_.set(*this, due);
+    engine_.deadlines_.set(*this, own_limits().min_rate == 0
+                                      ? due
+                                      : std::min(due, window_began_ + own_limits().min_rate_window));
 }
 
 void transfer::start_delivering() {
@@ -303,6 +312,7 @@ void transfer::drain_turn() {
         return engine_.finish(*this, outcome_at_reset());
     if (last_acked_ != written())
         return wait_for_acknowledgement();
+    engine_.admission_.leave(*this); // the client has all: the next one need not wait until it closes
     if (last == client_input::ended || engine_.loop_.now() >= progressed_ + linger)
         return engine_.finish(*this, outcome::complete);
     engine_.deadlines_.set(*this, progressed_ + linger);
@@ -311,14 +321,21 @@ void transfer::drain_turn() {
 /// The kernel doesn't say when the last byte is acknowledged: ask, less and less often.
 void transfer::wait_for_acknowledgement() {
     const auto now = engine_.loop_.now();
-    if (now >= progressed_ + engine_.options_.stall_timeout)
+    if (now >= progressed_ + own_limits().stall_timeout)
         return engine_.finish(*this, outcome::stalled);
+    set_options();
     engine_.deadlines_.set(*this, now + std::chrono::milliseconds(ask_pause_ms_));
     ask_pause_ms_ = std::min(2 * ask_pause_ms_, longest_ask_pause_ms);
 }
 
 file_descriptor transfer::release_client() noexcept {
-    set_low_water(0); // the system's own again (tcp(7))
+    note_kernel_holds(0);
+    if (options_set_) { // the system's own again (tcp(7))
+        set_low_water(0);
+        set_user_timeout(client_.get(), std::chrono::milliseconds(0));
+    }
+    if (paced_)
+        set_pacing_rate(client_.get(), unpaced);
     return std::move(client_);
 }
 
@@ -334,12 +351,15 @@ transfer_record transfer::record(outcome how) const {
     line.file_bytes = offer_.file_bytes();
     line.expected = total_;
     line.sent = cursor_.position();
-    line.delivered = delivered();
-    line.duration = std::chrono::duration_cast<std::chrono::milliseconds>(engine_.loop_.now() - began_);
-    line.how = how;
+    line.delivered = state_ == state::queued ? 0 : delivered();
+    const auto now = engine_.loop_.now();
+    const auto turn = state_ == state::queued ? now : started_;
+    line.queued = std::chrono::duration_cast<std::chrono::milliseconds>(turn - began_);
+    line.duration = std::chrono::duration_cast<std::chrono::milliseconds>(now - began_);
+    line.how = turned_away_ && how == outcome::complete ? outcome::queue_timeout : how;
     if (tls_)
         line.tls = tls_->describe();
-    line.transfer_class = "default";
+    line.transfer_class = engine_.options_.limits.classes[class_].name;
     return line;
 }
 

@@ -1,10 +1,13 @@
 #include "dlmanagerd/engine/transfer_log.hpp"
 
+#include "dlmanagerd/engine/json_line.hpp"
+
 #include <cerrno>
+#include <concepts>
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 
 namespace dlhandoff::engine {
 namespace {
@@ -26,6 +29,26 @@ std::string to_rfc3339(std::chrono::system_clock::time_point time) {
     return result;
 }
 
+/// A line of JSON. Not a tree of nlohmann::json: its destructor allocates, and ends the process if it can't.
+class flat_object {
+  public:
+    void add(std::string_view name, std::string_view text) { append(name, to_text(text)); }
+    void add(std::string_view name, std::integral auto number) { append(name, std::to_string(number)); }
+    [[nodiscard]] std::string close() && {
+        text_ += "}\n";
+        return std::move(text_);
+    }
+
+  private:
+    void append(std::string_view name, std::string_view value) {
+        text_ += text_.empty() ? "{\"" : ",\"";
+        text_ += name;
+        text_ += "\":";
+        text_ += value;
+    }
+    std::string text_;
+};
+
 } // namespace
 
 std::string_view name(outcome value) noexcept {
@@ -38,6 +61,8 @@ std::string_view name(outcome value) noexcept {
         return "stalled";
     case outcome::file_changed:
         return "file-changed";
+    case outcome::queue_timeout:
+        return "queue-timeout";
     case outcome::cancelled:
         return "cancelled";
     case outcome::shutdown:
@@ -50,30 +75,29 @@ std::string_view name(outcome value) noexcept {
 
 std::string to_json_line(const transfer_record& record) {
     const request_facts& facts = record.facts;
-    const nlohmann::ordered_json line{
-        {"time", to_rfc3339(record.time)},
-        {"id", record.id},
-        {"client", facts.client},
-        {"client_key", facts.client_key},
-        {"user", facts.user},
-        {"vhost", facts.vhost},
-        {"method", facts.method},
-        {"uri", facts.uri},
-        {"status", facts.status},
-        {"range", facts.range},
-        {"file_bytes", record.file_bytes},
-        {"expected", record.expected},
-        {"sent", record.sent},
-        {"delivered", record.delivered},
-        {"queued_ms", record.queued.count()},
-        {"duration_ms", record.duration.count()},
-        {"outcome", name(record.how)},
-        {"tls", record.tls},
-        {"class", record.transfer_class},
-        {"tag", facts.tag},
-        {"manager", record.manager},
-    };
-    return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
+    flat_object line;
+    line.add("time", to_rfc3339(record.time));
+    line.add("id", record.id);
+    line.add("client", facts.client);
+    line.add("client_key", facts.client_key);
+    line.add("user", facts.user);
+    line.add("vhost", facts.vhost);
+    line.add("method", facts.method);
+    line.add("uri", facts.uri);
+    line.add("status", facts.status);
+    line.add("range", facts.range);
+    line.add("file_bytes", record.file_bytes);
+    line.add("expected", record.expected);
+    line.add("sent", record.sent);
+    line.add("delivered", record.delivered);
+    line.add("queued_ms", record.queued.count());
+    line.add("duration_ms", record.duration.count());
+    line.add("outcome", name(record.how));
+    line.add("tls", record.tls);
+    line.add("class", record.transfer_class);
+    line.add("tag", facts.tag);
+    line.add("manager", record.manager);
+    return std::move(line).close();
 }
 
 transfer_log transfer_log::open(const std::string& path) {

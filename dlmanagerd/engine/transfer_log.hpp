@@ -16,9 +16,10 @@ enum class outcome : std::uint8_t {
     client_closed, ///< the client went before that
     stalled,       ///< the client took nothing for stall_timeout
     file_changed,  ///< a file was changed or shortened under way
-    cancelled,
-    shutdown, ///< the manager was told to end at once
-    error     ///< the system failed: a read error, for one
+    queue_timeout, ///< no turn came within queue_timeout: the client has been told so (503)
+    cancelled,     ///< by the admin
+    shutdown,      ///< the manager was told to end at once
+    error          ///< the system failed: a read error, for one
 };
 [[nodiscard]] std::string_view name(outcome value) noexcept;
 

@@ -21,13 +21,14 @@ constexpr std::chrono::milliseconds memory_pause{20};
 
 /// Records that the socket takes now, as far as can be told: what it doesn't take was sealed in vain. 0: it
 /// is full, and its edge will come.
-std::size_t transfer::room() const noexcept {
+std::size_t transfer::room() noexcept {
     const auto low_water = static_cast<std::uint64_t>(low_water_);
     const std::uint64_t left = low_water - std::min(unsent_bytes(client_.get()), low_water);
     if (left >= max_record_plaintext)
         return std::min<std::uint64_t>(left / max_record_plaintext, tls_workplace::batch);
     // poll(2) arms the edge as a send(2) that fails does, and seals nothing. It calls a socket full that has
     // more than half of its low water unsent (tcp_poll in the kernel).
+    set_options();
     pollfd socket{client_.get(), POLLOUT, 0};
     return ::poll(&socket, 1, 0) == 0 ? 0 : 1;
 }
@@ -48,10 +49,13 @@ transfer::step transfer::send_sealed(std::uint64_t most) {
     response_cursor from = cursor_;
     step reading = step::sent;
     for (std::size_t records = 0; records < most_records && from.position() < total_; ++records) {
-        if (from.position() - cursor_.position() >= most)
+        const std::uint64_t done = from.position() - cursor_.position();
+        if (done >= most)
             break;
-        const auto into =
-            batch.plaintext(std::min<std::uint64_t>(max_record_plaintext, total_ - from.position()));
+        std::uint64_t size = std::min({max_record_plaintext, total_ - from.position(), most - done});
+        if (const std::size_t half_sent = tls_->half_sent(); half_sent != 0 && records == 0)
+            size = half_sent;
+        const auto into = batch.plaintext(size);
         if (into.empty())
             break;
         reading = gather(from, into, reads);

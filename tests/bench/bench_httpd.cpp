@@ -8,8 +8,11 @@
 /// serves
 ///    the downloads itself (stock), and with the embedded manager and the service.
 #include "mod_dlhandoff/manager_client.hpp"
+#include "tests/bench/descriptor_limit.hpp"
 #include "tests/bench/fast_clients.hpp"
 #include "tests/bench/http_probe.hpp"
+#include "tests/bench/httpd_address.hpp"
+#include "tests/bench/median.hpp"
 #include "tests/bench/role.hpp"
 #include "tests/bench/sample.hpp"
 #include "tests/bench/slow_clients.hpp"
@@ -18,13 +21,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <arpa/inet.h>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <fcntl.h>
 #include <filesystem>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <thread>
 
@@ -44,10 +45,6 @@ struct options {
     std::vector<std::string> managers{"stock", "embedded", "service"};
     unsigned warm_up = 5;
 };
-
-microseconds quantile(const std::vector<microseconds>& sorted, double which) {
-    return sorted[static_cast<std::size_t>(which * static_cast<double>(sorted.size() - 1))];
-}
 
 /// What a detached connection's descriptor becomes: a socket whose other end is closed.
 file_descriptor make_dead_socket() {
@@ -127,14 +124,8 @@ void measure_all_handoffs(const options& asked) {
 std::string configuration_of(const std::string& manager, const std::string& socket) {
     if (manager == "stock")
         return "DLHandoff Off\n";
-    return "DLHandoff On\nDLHandoffManager " + (manager == "service" ? "unix:" + socket : "embedded") + '\n';
-}
-
-loopback_address address_of(const test::private_httpd& httpd) {
-    in_addr host{};
-    if (::inet_pton(AF_INET, httpd.address().c_str(), &host) != 1)
-        throw std::runtime_error("not an address: " + httpd.address());
-    return {httpd.port(), ntohl(host.s_addr)};
+    return "DLHandoff On\nDLHandoffMinSize 0\nDLHandoffManager " +
+           (manager == "service" ? "unix:" + socket : "embedded") + '\n';
 }
 
 /// What became of the probes of one kind.
@@ -221,10 +212,7 @@ void measure_probes(const options& asked, const std::string& manager_kind) {
 }
 
 void run(const options& asked) {
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
+    (void)raise_descriptor_limit();
     if (asked.handoffs > 0)
         measure_all_handoffs(asked);
     if (asked.seconds == 0)

@@ -88,8 +88,7 @@ cost measure(contestant who, const workload& work, const sample& file, bool copy
             send_with_engine(std::move(connections), file, work.times);
         else
             send_with_sendfile_loop(std::move(connections), typical_head, file.descriptor(), file.size(),
-                                    work.times,
-                                    who == contestant::sendfile_loop ? 0 : engine::transfer::least_low_water);
+                                    work.times, who == contestant::sendfile_loop ? 0 : 128 * 1024);
         parent.tell(own_cpu_seconds() - before);
     });
     role clients("clients", [&](channel& parent) {

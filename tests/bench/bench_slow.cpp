@@ -7,6 +7,7 @@
 /// (/proc/net/sockstat), which a real server does not pay for: so the manager's sockets are also counted
 /// alone (SO_MEMINFO). A bit of what they hold would be on the line instead.
 #include "dlmanagerd/engine/engine.hpp"
+#include "tests/bench/descriptor_limit.hpp"
 #include "tests/bench/loopback.hpp"
 #include "tests/bench/memory_use.hpp"
 #include "tests/bench/role.hpp"
@@ -17,7 +18,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <sys/resource.h>
 #include <thread>
 
 namespace dlhandoff::bench {
@@ -95,18 +95,13 @@ void play_clients(channel& parent, slow_clients::options asked, unsigned warm_up
         many.read_for(std::chrono::milliseconds(100));
 }
 
-void raise_descriptor_limit(unsigned needed) {
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < needed)
-        throw std::runtime_error("RLIMIT_NOFILE is " + std::to_string(limit.rlim_cur) +
-                                 ": ask for fewer clients");
+void need_descriptors(unsigned needed) {
+    if (const rlim_t limit = raise_descriptor_limit(); limit < needed)
+        throw std::runtime_error("RLIMIT_NOFILE is " + std::to_string(limit) + ": ask for fewer clients");
 }
 
 void run(options asked) {
-    raise_descriptor_limit(asked.clients.count + 100);
+    need_descriptors(asked.clients.count + 100);
     const unsigned warm_up = std::min(50U, asked.clients.count);
     const sample file(static_cast<std::uint64_t>(asked.file_megabytes * 1e6));
     const loopback_listener listener;

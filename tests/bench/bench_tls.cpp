@@ -93,7 +93,7 @@ void run(const options& asked) {
     manager.start();
     test::httpd_options how;
     how.configuration = test::https_configuration(directory) +
-                        "DLHandoff On\nDLHandoffManager unix:" + manager.socket() +
+                        "DLHandoff On\nDLHandoffMinSize 0\nDLHandoffManager unix:" + manager.socket() +
                         "\n<Location /alone>\nDLHandoff Off\n</Location>\n";
     test::private_httpd httpd(directory, how);
     directory.make_directory("htdocs/alone");

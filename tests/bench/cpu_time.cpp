@@ -1,11 +1,13 @@
 #include "tests/bench/cpu_time.hpp"
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <vector>
 
 namespace dlhandoff::bench {
 namespace {
@@ -26,7 +28,38 @@ double ticks_of(pid_t process) {
     return user + system;
 }
 
+double nanoseconds_of(pid_t process) {
+    double total = 0;
+    std::error_code gone;
+    const std::filesystem::path tasks = "/proc/" + std::to_string(process) + "/task";
+    for (const auto& task : std::filesystem::directory_iterator(tasks, gone)) {
+        double ran = 0;
+        std::ifstream(task.path() / "schedstat") >> ran;
+        total += ran;
+    }
+    return total;
+}
+
+std::vector<pid_t> children_of(pid_t process) {
+    std::vector<pid_t> all;
+    std::error_code gone;
+    const std::filesystem::path tasks = "/proc/" + std::to_string(process) + "/task";
+    for (const auto& task : std::filesystem::directory_iterator(tasks, gone)) {
+        std::ifstream children(task.path() / "children");
+        for (pid_t child = 0; children >> child;)
+            all.push_back(child);
+    }
+    return all;
+}
+
 } // namespace
+
+double cpu_seconds_of_all(std::span<const pid_t> processes) {
+    double total = 0;
+    for (const pid_t one : processes)
+        total += nanoseconds_of(one) * 1e-9 + cpu_seconds_of_all(children_of(one));
+    return total;
+}
 
 double own_cpu_seconds() {
     rusage usage{};

@@ -42,12 +42,19 @@ std::vector<file_descriptor> loopback_listener::accept(std::size_t count) const 
     return accepted;
 }
 
-file_descriptor connect_to(const loopback_address& server, int receive_buffer) {
+file_descriptor connect_to(const loopback_address& server, int receive_buffer, std::uint32_t source) {
     file_descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!client)
         throw_errno("socket");
     if (receive_buffer != 0)
         ::setsockopt(client.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    if (source != 0) {
+        const sockaddr_in own = to_sockaddr({0, source});
+        const int late = 1; // the port is chosen by connect(2), so that it can be another connection's, too
+        ::setsockopt(client.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &late, sizeof late);
+        if (::bind(client.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0)
+            throw_errno("bind");
+    }
     const sockaddr_in address = to_sockaddr(server);
     if (::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
         errno != EINPROGRESS)

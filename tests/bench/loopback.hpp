@@ -29,6 +29,8 @@ struct loopback_address {
 
 /// A connection, non-blocking and perhaps not yet established. `receive_buffer`: SO_RCVBUF in bytes, 0 as the
 /// kernel sees fit.
-[[nodiscard]] file_descriptor connect_to(const loopback_address& server, int receive_buffer = 0);
+/// `source`: the client's own address of 127.0.0.0/8; 0: as the kernel sees fit.
+[[nodiscard]] file_descriptor connect_to(const loopback_address& server, int receive_buffer = 0,
+                                         std::uint32_t source = 0);
 
 } // namespace dlhandoff::bench

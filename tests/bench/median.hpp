@@ -12,6 +12,12 @@ namespace dlhandoff::bench {
     return *middle;
 }
 
+/// Of sorted values, not none; `which` from 0 to 1.
+template <class Value>
+[[nodiscard]] Value quantile(const std::vector<Value>& sorted, double which) {
+    return sorted[static_cast<std::size_t>(which * static_cast<double>(sorted.size() - 1))];
+}
+
 /// One figure of all rounds.
 template <class Cost>
 [[nodiscard]] double median_of(const std::vector<Cost>& rounds, double Cost::*figure) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <sys/socket.h>
@@ -31,6 +32,26 @@ std::int64_t number_after(const char* path, const std::string& line_start, const
 
 std::int64_t own_memory() {
     return number_after("/proc/self/smaps_rollup", "Pss:", "Pss:") * 1024;
+}
+
+std::int64_t memory_of(pid_t process) {
+    const std::string path = "/proc/" + std::to_string(process) + "/smaps_rollup";
+    return number_after(path.c_str(), "Pss:", "Pss:") * 1024;
+}
+
+/// The file has names in one line and numbers in the next, both of which begin with TcpExt.
+std::int64_t tcp_memory_pressures() {
+    std::ifstream file("/proc/net/netstat");
+    std::string names;
+    std::string numbers;
+    while (std::getline(file, names) && std::getline(file, numbers)) {
+        std::istringstream name_words(names);
+        std::istringstream number_words(numbers);
+        for (std::string name, number; name_words >> name && number_words >> number;)
+            if (name == "TCPMemoryPressures")
+                return std::stoll(number);
+    }
+    throw std::runtime_error("/proc/net/netstat has no TCPMemoryPressures");
 }
 
 std::int64_t kernel_tcp_memory() {

@@ -20,6 +20,8 @@ class tls_request {
     [[nodiscard]] progress go_on();
     /// For who does want the answer decrypted: as SSL_read(3).
     [[nodiscard]] int read(std::span<char> into);
+    /// Whether the last read() found too little yet.
+    [[nodiscard]] bool waits() const noexcept { return SSL_want(ssl_.get()) != SSL_NOTHING; }
     /// Whether the server has said close_notify.
     [[nodiscard]] bool has_ended() const noexcept { return SSL_get_shutdown(ssl_.get()) != 0; }
     /// What it waits for: POLLIN or POLLOUT.

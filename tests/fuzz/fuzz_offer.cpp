@@ -57,12 +57,14 @@ void check_offer(std::span<const std::byte> input) {
     require(within(taken.memory().data(), taken.memory().size(), message));
     const request_facts facts = taken.facts();
     std::uint64_t sum = sum_of(taken.memory());
-    for (const std::string_view text : {facts.client, facts.client_key, facts.user, facts.vhost, facts.method,
-                                        facts.uri, facts.range, facts.tag, taken.back().path}) {
+    for (const std::string_view text :
+         {facts.client, facts.client_key, facts.user, facts.vhost, facts.method, facts.uri, facts.range,
+          facts.tag, facts.transfer_class, taken.back().path}) {
         require(within(text.data(), text.size(), message));
         sum += sum_of(std::as_bytes(std::span(text)));
     }
     read_bytes = sum;
+    require(taken.speed().rate != 0 || taken.speed().after == 0);
     require(facts.status >= 200 && facts.status <= 599);
 
     std::uint64_t total = 0;
@@ -80,7 +82,8 @@ void check_offer(std::span<const std::byte> input) {
     }
     require(taken.response_bytes() == total && taken.file_bytes() == from_files);
 
-    auto made = offer::make(facts, taken.files(), taken.pieces(), taken.memory(), taken.tls(), taken.back());
+    auto made = offer::make(facts, taken.files(), taken.pieces(), taken.memory(), taken.tls(), taken.back(),
+                            taken.speed());
     require(std::holds_alternative<offer>(made));
     std::get<offer>(made).set_ticket(taken.claim_ticket());
     require(std::ranges::equal(std::get<offer>(made).message(), message));
@@ -93,7 +96,10 @@ void check_hello(std::span<const std::byte> input) {
     require(std::memchr(decoded->manager.data(), '\0', decoded->manager.size()) != nullptr);
     const auto again = encode(*decoded);
     // The name's last byte is always made its end.
-    require(std::ranges::equal(std::span(again).first(hello_size - 1), input.first(hello_size - 1)));
+    constexpr std::size_t name_end =
+        sizeof(message_header) + offsetof(hello, manager) + sizeof(hello::manager);
+    require(std::ranges::equal(std::span(again).first(name_end - 1), input.first(name_end - 1)));
+    require(std::ranges::equal(std::span(again).subspan(name_end), input.subspan(name_end)));
 }
 
 void check_answer(std::span<const std::byte> input) {

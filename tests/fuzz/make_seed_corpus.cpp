@@ -39,9 +39,9 @@ class corpus {
     }
 
     void write(const char* name, const request_facts& facts, std::span<const file_identity> files,
-               std::span<const plan_piece> pieces, std::string_view memory,
-               const return_terms& back = {}) const {
-        auto made = offer::make(facts, files, pieces, std::as_bytes(std::span(memory)), nullptr, back);
+               std::span<const plan_piece> pieces, std::string_view memory, const return_terms& back = {},
+               const pace& speed = {}) const {
+        auto made = offer::make(facts, files, pieces, std::as_bytes(std::span(memory)), nullptr, back, speed);
         if (const auto* reason = std::get_if<refusal>(&made))
             throw std::runtime_error(std::string(name) +
                                      " is no offer: " + std::string(dlhandoff::name(*reason)));
@@ -66,12 +66,14 @@ void write_offers(const corpus& into) {
     const std::vector<plan_piece> whole{{source::memory, 0, 0, head.size()}, {source::file, 0, 0, 100'000}};
     into.write("whole-file", facts, one_file, whole, head);
     into.write("keep-alive", facts, one_file, whole, head, {"/run/apache2/dlhandoff.return.77", 5000, 3});
+    into.write("paced", facts, one_file, whole, head, {}, {500'000, 1'000'000});
     into.write("no-texts", {}, one_file, whole, head);
     into.write("memory-alone", facts, {}, std::vector<plan_piece>{{source::memory, 0, 0, 4}}, "body");
 
     facts.user = "anna";
     facts.range = "bytes=0-9,20-29,-10";
     facts.tag = "nightly";
+    facts.transfer_class = "bulk";
     facts.status = 206;
     std::vector<plan_piece> ranges;
     for (const std::uint64_t offset : {0U, 20U, 99'990U}) {
@@ -88,7 +90,7 @@ void write_offers(const corpus& into) {
     }
     into.write("many-files", facts, files, pieces, {});
 
-    hello greeting{4711, 3, {}};
+    hello greeting{4711, 3, {}, 815, 0, 0};
     std::string_view("m1").copy(greeting.manager.data(), greeting.manager.size());
     into.write("hello", encode(greeting));
     into.write("handback", encode(handback{3}));

@@ -160,13 +160,14 @@ TEST_P(claim_races, with_a_manager_that_stops_and_goes_on_alone) {
     std::atomic<bool> done = false;
     std::thread disturber([&] {
         std::minstd_rand random(7);
+        const pid_t manager = here.manager().manager_pid();
         while (!done) {
-            here.manager().signal(SIGSTOP);
+            ::kill(manager, SIGSTOP);
             std::this_thread::sleep_for(std::chrono::microseconds(random() % 4000));
-            here.manager().signal(SIGCONT);
+            ::kill(manager, SIGCONT);
             std::this_thread::sleep_for(std::chrono::microseconds(random() % 6000));
         }
-        here.manager().signal(SIGCONT);
+        ::kill(manager, SIGCONT);
     });
     tally result;
     std::vector<std::thread> threads;

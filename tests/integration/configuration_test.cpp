@@ -51,6 +51,7 @@ INSTANTIATE_TEST_SUITE_P(
                       {"DLHandoffManager: 'unix:/xxx", "bytes"}},
         wrong_setting{"DLHandoffClaimTimeout soon", {"DLHandoffClaimTimeout: 'soon'", "ms"}},
         wrong_setting{"DLHandoffClaimTimeout 0", {"DLHandoffClaimTimeout: '0'", "above 0"}},
+        wrong_setting{"DLHandoffClaimTimeout 25h", {"DLHandoffClaimTimeout: '25h'", "up to 24h"}},
         wrong_setting{"DLHandoffClaimTimeout -5ms", {"DLHandoffClaimTimeout: '-5ms'", "above 0"}},
         wrong_setting{"DLHandoffTag \"%{unclosed\"", {"DLHandoffTag: '%{unclosed'", "expression"}},
         wrong_setting{"DLHandoffTag \"%{nosuchfunction:x}\"",
@@ -60,6 +61,39 @@ INSTANTIATE_TEST_SUITE_P(
                       {"DLHandoffTransferLog", "DLHandoffManager unix:/run/x.sock", "embedded"}},
         wrong_setting{"DLHandoffTransferLog logs/t.log\nDLHandoffManager unix:/run/x.sock",
                       {"DLHandoffTransferLog", "DLHandoffManager unix:/run/x.sock", "embedded"}},
+        wrong_setting{"DLHandoffRate fast", {"DLHandoffRate: 'fast'", "500K", "0 for no limit"}},
+        wrong_setting{"DLHandoffRate -1", {"DLHandoffRate: '-1'", "0 for no limit"}},
+        wrong_setting{"DLHandoffRate 100K after much",
+                      {"DLHandoffRate: '100K after much'", "500K after 10M"}},
+        wrong_setting{"DLHandoffRate 100K before 1M", {"DLHandoffRate: '100K before 1M'", "500K after 10M"}},
+        wrong_setting{"DLHandoffRate 0 after 1M", {"DLHandoffRate: '0 after 1M'", "500K after 10M"}},
+        wrong_setting{"DLHandoffRate 100K after", {"DLHandoffRate takes one or three arguments"}},
+        wrong_setting{"DLHandoffClass \"two words\"", {"DLHandoffClass: 'two words'", "letters, digits"}},
+        wrong_setting{"DLHandoffClass " + std::string(65, 'x'), {"DLHandoffClass: 'xxx", "up to 64 letters"}},
+        wrong_setting{"DLHandoffClient \"%{unclosed\"", {"DLHandoffClient: '%{unclosed'", "%{REMOTE_USER}"}},
+        wrong_setting{"DLHandoffWhenFull wait", {"DLHandoffWhenFull: 'wait'", "serve", "busy"}},
+        wrong_setting{"DLHandoffMaxTransfers many", {"DLHandoffMaxTransfers: 'many'", "a number from 1 to"}},
+        wrong_setting{"DLHandoffMaxTransfers -1", {"DLHandoffMaxTransfers: '-1'", "a number from 1 to"}},
+        wrong_setting{"DLHandoffMaxTransfers 10K", {"DLHandoffMaxTransfers: '10K'", "a number from 1 to"}},
+        wrong_setting{"DLHandoffMaxPerClient 1.5", {"DLHandoffMaxPerClient: '1.5'", "0 for no bound"}},
+        wrong_setting{"DLHandoffMaxPerClient 99999999999",
+                      {"DLHandoffMaxPerClient: '99999999999'", "0 for no bound"}},
+        wrong_setting{"DLHandoffQueue long", {"DLHandoffQueue: 'long'", "0 for no queue"}},
+        wrong_setting{"DLHandoffQueue 10 soon", {"DLHandoffQueue: 'soon'", "from 1ms to 24h"}},
+        wrong_setting{"DLHandoffQueue 10 0", {"DLHandoffQueue: '0'", "from 1ms to 24h"}},
+        wrong_setting{"DLHandoffQueue 10 25h", {"DLHandoffQueue: '25h'", "from 1ms to 24h"}},
+        wrong_setting{
+            "DLHandoffMaxTransfers 5\nDLHandoffManager unix:/run/x.sock",
+            {"DLHandoffMaxTransfers does not go with DLHandoffManager unix:/run/x.sock", "[limits]"}},
+        wrong_setting{
+            "DLHandoffManager unix:/run/x.sock\nDLHandoffMaxPerClient 5",
+            {"DLHandoffMaxPerClient does not go with DLHandoffManager unix:/run/x.sock", "[limits]"}},
+        wrong_setting{"DLHandoffManager unix:/run/x.sock\nDLHandoffQueue 5 1s",
+                      {"DLHandoffQueue does not go with DLHandoffManager unix:/run/x.sock", "[limits]"}},
+        wrong_setting{"<VirtualHost *>\nDLHandoffMaxTransfers 1\n</VirtualHost>",
+                      {"DLHandoffMaxTransfers cannot occur within"}},
+        wrong_setting{"<VirtualHost *>\nDLHandoffQueue 1\n</VirtualHost>",
+                      {"DLHandoffQueue cannot occur within"}},
         wrong_setting{"<VirtualHost *>\nDLHandoffManager embedded\n</VirtualHost>",
                       {"DLHandoffManager cannot occur within"}},
         wrong_setting{"<Directory /x>\nDLHandoffManager embedded\n</Directory>", {"DLHandoffManager"}},
@@ -234,19 +268,23 @@ constexpr const char* shipped_definitions = "Define DOWNLOADS ${ROOT}/htdocs/fil
                                             "Define MANAGER_SOCKET ${ROOT}/manager/manager.sock\n";
 
 /// A download through httpd with one of the files that are shipped.
-void expect_download(const std::string& file, const std::string& path, bool service) {
+void expect_download(const std::string& file, const std::string& path, bool service,
+                     const std::string& limits = {}) {
     SCOPED_TRACE(file);
     const temporary_directory directory;
     std::optional<private_manager> manager;
     if (service) {
-        manager.emplace(directory);
+        if (limits.empty())
+            manager.emplace(directory);
+        else
+            manager.emplace(directory, read_file(HTTPD_CONF_DIR "/" + limits));
         manager->start();
     }
     private_httpd server(directory, {.modules = {"logio"},
                                      .configuration = shipped_definitions +
                                                       ("Include \"" HTTPD_CONF_DIR "/" + file + "\"\n")});
     directory.make_directory("htdocs/files");
-    make_document(directory / "htdocs/files/one.iso", size);
+    make_document(directory / "htdocs/files/one.iso", 2'000'000);
     write_file(directory / "htdocs/files/.htaccess", service ? "DLHandoff On\n" : "");
     server.start();
     const auto response = http_client(server).get(path);
@@ -258,6 +296,9 @@ TEST(configuration, files_that_are_shipped_work) {
     expect_download("dlhandoff.conf", "/files/one.iso", false);
     expect_download("examples/embedded-downloads.conf", "/downloads/one.iso", false);
     expect_download("examples/service-htaccess.conf", "/downloads/one.iso", true);
+    expect_download("examples/mirror.conf", "/mirror/one.iso", true, "examples/mirror.toml");
+    expect_download("examples/shop.conf", "/bought/one.iso", true, "examples/shop.toml");
+    expect_download("examples/video.conf", "/videos/one.iso", false);
     EXPECT_EQ(read_file(HTTPD_CONF_DIR "/dlhandoff.load").find("LoadModule dlhandoff_module "), 0U);
 }
 
@@ -267,12 +308,14 @@ TEST(configuration, every_example_that_is_shipped_loads) {
     unsigned examples = 0;
     for (const auto& example : std::filesystem::directory_iterator(HTTPD_CONF_DIR "/examples")) {
         SCOPED_TRACE(example.path());
+        if (example.path().extension() != ".conf")
+            continue;
         ++examples;
         server.reconfigure(shipped_definitions + ("Include \"" + example.path().string() + "\"\n"));
         const auto tried = server.configtest();
         EXPECT_EQ(tried.status, 0) << tried.output;
     }
-    EXPECT_GE(examples, 2U);
+    EXPECT_GE(examples, 5U);
 }
 
 } // namespace

@@ -35,6 +35,7 @@ void fake_manager::peer::say_hello() const {
     hello greeting;
     greeting.manager_pid = static_cast<std::uint32_t>(::getpid());
     greeting.slot = slot_;
+    greeting.epoch = tickets_.epoch();
     const int memory = tickets_.descriptor();
     say(encode(greeting), {&memory, 1});
 }
@@ -107,6 +108,11 @@ void fake_manager::peer::stay_silent() {
 fake_manager::fake_manager(const std::string& path, behaviour act)
     : act_(std::move(act)), path_(path), tickets_(board::create(slots)),
       listener_(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)) {
+    manager_status& status = tickets_.manager(0);
+    status.pid = static_cast<std::uint32_t>(::getpid());
+    status.room = room_level::plenty;
+    status.heartbeat = manager_status::asleep;
+    status.state = manager_state::live;
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);

@@ -259,7 +259,7 @@ TEST_P(keep_alive, leaks_no_descriptor) {
     const auto count = [&] {
         std::size_t all =
             here.httpd().children().empty() ? 0 : open_descriptors(here.httpd().children().front());
-        return all + (GetParam().service ? open_descriptors(here.manager().pid()) : 0);
+        return all + (GetParam().service ? open_descriptors(here.manager().manager_pid()) : 0);
     };
     go_round();
     go_round();
@@ -379,7 +379,7 @@ TEST(keep_alive_behind_a_proxy, connections_of_the_proxy_protocol_end) {
     site here({.httpd = {.modules = {"remoteip"}}});
     here.add_document("file", size);
     // Not at once: the harness asks without a PROXY header whether httpd is up.
-    here.httpd().reconfigure("DLHandoff On\nRemoteIPProxyProtocol On\n");
+    here.httpd().reconfigure("DLHandoff On\nDLHandoffMinSize 64K\nRemoteIPProxyProtocol On\n");
     here.httpd().graceful_restart_when_idle();
     for (const bool says_the_truth : {false, true}) {
         SCOPED_TRACE(says_the_truth);

@@ -32,15 +32,16 @@ account manager_account() {
 
 } // namespace
 
-bool accepts(const std::string& path) {
-    const file_descriptor probe(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+bool accepts(const std::string& path, int type) {
+    const file_descriptor probe(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
-private_manager::private_manager(const temporary_directory& directory, std::string configuration)
+private_manager::private_manager(const temporary_directory& directory, std::string configuration,
+                                 const manager_count& count)
     : directory_(directory) {
     const std::string folder = directory_.make_directory("manager");
     directory_.make_directory("logs");
@@ -51,15 +52,16 @@ private_manager::private_manager(const temporary_directory& directory, std::stri
     }
     std::ostringstream out;
     out << "listen = \"" << socket() << "\"\nallow_users = [\"" << httpd_account().user_name
-        << "\"]\ndrain_timeout = \"20s\"\n[log]\nlevel = \"debug\"\ntransfers = \"" << transfer_log()
-        << "\"\n"
+        << "\"]\ndrain_timeout = \"20s\"\nmanagers = " << count.managers
+        << "\nmax_managers = " << count.max_managers << "\nduplicate_idle = \"" << count.duplicate_idle
+        << "\"\n[log]\nlevel = \"debug\"\ntransfers = \"" << transfer_log() << "\"\n"
         << configuration;
     write_file(directory_ / "manager/dlmanagerd.toml", out.str());
 }
 
 private_manager::~private_manager() {
     if (program_ && program_->running()) {
-        program_->signal(SIGCONT);
+        resume();
         program_->signal(SIGINT);
         if (!program_->wait_for_exit(10s)) {
             ADD_FAILURE() << "dlmanagerd did not stop within 10 s of SIGINT";
@@ -83,17 +85,46 @@ void private_manager::start(std::optional<rlim_t> descriptors) {
         throw std::runtime_error("dlmanagerd does not accept: " + output());
 }
 
-void private_manager::kill() {
+void private_manager::kill_supervisor() {
     program_->signal(SIGKILL);
     if (!program_->wait_for_exit(10s))
         throw std::runtime_error("dlmanagerd survived SIGKILL");
 }
 
+void private_manager::kill() {
+    // The supervisor stands still first, so that it starts no manager meanwhile.
+    stop_process(pid());
+    for (const pid_t manager : managers())
+        ::kill(manager, SIGKILL);
+    kill_supervisor();
+    if (!eventually([this] { return processes_of_session(pid()).empty(); }))
+        throw std::runtime_error("a manager survived SIGKILL");
+}
+
 void private_manager::hang() const {
-    signal(SIGSTOP);
-    const std::string status = "/proc/" + std::to_string(pid()) + "/status";
+    stop_process(pid());
+    for (const pid_t manager : managers())
+        stop_process(manager);
+}
+
+void private_manager::resume() const {
+    for (const pid_t manager : managers())
+        ::kill(manager, SIGCONT);
+    signal(SIGCONT);
+}
+
+pid_t private_manager::manager_pid() const {
+    const auto all = managers();
+    if (all.size() != 1)
+        throw std::runtime_error("not one manager, but " + std::to_string(all.size()));
+    return all.front();
+}
+
+void stop_process(pid_t process) {
+    ::kill(process, SIGSTOP);
+    const std::string status = "/proc/" + std::to_string(process) + "/status";
     if (!eventually([&] { return read_file(status).find("State:\tT") != std::string::npos; }))
-        throw std::runtime_error("dlmanagerd does not stop");
+        throw std::runtime_error("process " + std::to_string(process) + " does not stop");
 }
 
 bool private_manager::ended(std::chrono::milliseconds within) {

@@ -13,6 +13,15 @@
 
 namespace dlhandoff::test {
 
+namespace {
+
+bool has_unread_input(int socket) {
+    pollfd wanted{socket, POLLIN, 0};
+    return ::poll(&wanted, 1, 0) > 0;
+}
+
+} // namespace
+
 raw_client::raw_client(const std::string& address, std::uint16_t port, int receive_buffer)
     : socket_(::socket(address.find(':') == std::string::npos ? AF_INET : AF_INET6,
                        SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -32,6 +41,26 @@ raw_client::raw_client(const std::string& address, std::uint16_t port, int recei
         is4 ? reinterpret_cast<const sockaddr*>(&server4) : reinterpret_cast<const sockaddr*>(&server6);
     if (::connect(socket_.get(), server, is4 ? sizeof server4 : sizeof server6) < 0)
         throw_errno("connect");
+}
+
+raw_client raw_client::connect_from(const std::string& own, const std::string& address, std::uint16_t port,
+                                    int receive_buffer) {
+    file_descriptor made(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in from{};
+    sockaddr_in to{};
+    from.sin_family = to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    if (!made || ::inet_pton(AF_INET, own.c_str(), &from.sin_addr) != 1 ||
+        ::inet_pton(AF_INET, address.c_str(), &to.sin_addr) != 1)
+        throw_errno("socket");
+    if (receive_buffer != 0 &&
+        ::setsockopt(made.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer) < 0)
+        throw_errno("setsockopt(SO_RCVBUF)");
+    if (::bind(made.get(), reinterpret_cast<const sockaddr*>(&from), sizeof from) < 0)
+        throw_errno("bind");
+    if (::connect(made.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) < 0)
+        throw_errno("connect");
+    return raw_client(std::move(made));
 }
 
 void raw_client::send(std::string_view text) {
@@ -109,6 +138,19 @@ std::string raw_client::read_to_end(std::chrono::milliseconds within) {
     while (fill(deadline)) {
     }
     return std::exchange(unread_, {});
+}
+
+bool raw_client::has_input(std::chrono::milliseconds within) const {
+    if (ended_ || !unread_.empty())
+        return true;
+    pollfd wanted{socket_.get(), POLLIN, 0};
+    return ::poll(&wanted, 1, static_cast<int>(within.count())) > 0;
+}
+
+std::size_t raw_client::drop_input() {
+    while (!ended_ && has_unread_input(socket_.get()))
+        (void)fill(std::chrono::steady_clock::now() + 1s);
+    return std::exchange(unread_, {}).size();
 }
 
 bool raw_client::ends(std::chrono::milliseconds within) {

@@ -18,6 +18,9 @@ class raw_client {
     /// `receive_buffer`: SO_RCVBUF, set before connecting, so that the server can't send far ahead; 0 leaves
     /// it.
     raw_client(const std::string& address, std::uint16_t port, int receive_buffer = 0);
+    /// From this IPv4 address of our own.
+    [[nodiscard]] static raw_client connect_from(const std::string& own, const std::string& address,
+                                                 std::uint16_t port, int receive_buffer = 0);
     /// Goes on with a stream socket that is connected.
     explicit raw_client(file_descriptor connected) : socket_(std::move(connected)) {}
 
@@ -34,6 +37,10 @@ class raw_client {
     [[nodiscard]] std::string read(std::size_t count, std::chrono::milliseconds within = 20s);
     /// Everything up to the connection's end.
     [[nodiscard]] std::string read_to_end(std::chrono::milliseconds within = 30s);
+    /// Whether something has come within the time: bytes, or the connection's end.
+    [[nodiscard]] bool has_input(std::chrono::milliseconds within) const;
+    /// Takes what has come, without waiting, and says how many bytes it was.
+    std::size_t drop_input();
     /// Whether the server has ended the connection within the time, bytes in between dropped.
     [[nodiscard]] bool ends(std::chrono::milliseconds within);
     /// True once the connection has ended with a reset instead of an end of file.

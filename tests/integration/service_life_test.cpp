@@ -24,18 +24,11 @@ class service_life : public service_fixture {
   public:
     void configure(const std::string& top, const std::string& rest = {}) const {
         write_file(configuration(), "listen = \"" + manager.socket() + "\"\n" + top +
-                                        "\n[log]\ntransfers = \"" + manager.transfer_log() + "\"\n" + rest);
+                                        "\nmanagers = 1\nmax_managers = 1\n[log]\ntransfers = \"" +
+                                        manager.transfer_log() + "\"\n" + rest);
     }
     [[nodiscard]] std::string configuration() const { return directory / "manager/dlmanagerd.toml"; }
 
-    /// A download whose client has not begun to read, so that most of it is still to be sent.
-    [[nodiscard]] std::unique_ptr<open_download> begin_slow_download(worker_peer& worker) const {
-        make_document(large, 8'000'000);
-        auto download = std::make_unique<open_download>(large, 16'384);
-        EXPECT_TRUE(offer_to(worker, *download).claimed);
-        download->let_go();
-        return download;
-    }
     [[nodiscard]] std::string logged_outcome() const {
         const auto line =
             transfer_log_reader(manager.transfer_log()).wait_for([](const auto&) { return true; });
@@ -45,8 +38,6 @@ class service_life : public service_fixture {
 
     /// Whether the manager has closed the session.
     static bool is_over(worker_peer& worker) { return !worker.next_answer().has_value(); }
-
-    const std::string large = directory / "large";
 };
 
 TEST_F(service_life, its_socket_is_for_owner_and_group_and_goes_with_it) {
@@ -203,7 +194,7 @@ TEST_F(service_life, hup_reopens_the_transfer_log) {
 }
 
 TEST_F(service_life, hup_applies_what_has_changed) {
-    configure("", "[limits]\ntransfers = 1\n");
+    configure("", "[limits]\ntransfers = 1\nqueue = 0\n");
     manager.start();
     worker_peer worker(manager.socket());
     const auto slow = begin_slow_download(worker);
@@ -231,8 +222,8 @@ TEST_F(service_life, hup_keeps_the_old_configuration_when_the_new_one_is_wrong) 
 TEST_F(service_life, hup_keeps_the_old_log_when_the_new_one_cannot_be_opened) {
     manager.start();
     worker_peer worker(manager.socket());
-    write_file(configuration(),
-               "listen = \"" + manager.socket() + "\"\n[log]\ntransfers = \"/nonexistent/transfers.log\"\n");
+    write_file(configuration(), "listen = \"" + manager.socket() +
+                                    "\"\nmanagers = 1\n[log]\ntransfers = \"/nonexistent/transfers.log\"\n");
     manager.signal(SIGHUP);
     EXPECT_TRUE(eventually([&] {
         return manager.output().find("/nonexistent/transfers.log: No such file") != std::string::npos;
@@ -246,9 +237,10 @@ TEST_F(service_life, a_wrong_configuration_ends_it_with_2) {
     for (const std::string more : {"--check-config", "--listen=/nonexistent/x.sock"}) {
         const auto result = run_command({DLMANAGERD_PROGRAM, "--config", configuration(), more});
         EXPECT_EQ(result.status, 2);
-        EXPECT_EQ(result.output, configuration() +
-                                     ":2: speed: unknown key; allowed here: listen, allow_users, "
-                                     "drain_timeout, log, limits\n");
+        EXPECT_EQ(result.output,
+                  configuration() + ":2: speed: unknown key; allowed here: listen, allow_users, admin_users, "
+                                    "drain_timeout, managers, max_managers, duplicate_idle, admin, log, "
+                                    "limits, class\n");
     }
     EXPECT_EQ(run_command({DLMANAGERD_PROGRAM, "--no-such-option"}).status, 2);
 }

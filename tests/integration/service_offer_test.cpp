@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <functional>
+#include <memory>
 #include <netinet/in.h>
 #include <ostream>
 #include <sys/socket.h>
@@ -21,21 +22,24 @@ class service_offer : public service_fixture {
     /// The manager's open descriptors when this worker alone is connected.
     [[nodiscard]] std::size_t count_descriptors(const worker_peer& one) const {
         EXPECT_TRUE(eventually([&] { return one.counters().connections.load() == 1; }));
-        return descriptors_of(manager.pid()).size();
+        return descriptors_of(manager.manager_pid()).size();
     }
 
     /// Once the manager has dropped what a test gave it.
     void expect_descriptors(std::size_t count) const {
-        EXPECT_TRUE(eventually([&] { return descriptors_of(manager.pid()).size() == count; }))
-            << "before " << count << ", now " << ::testing::PrintToString(descriptors_of(manager.pid()));
+        EXPECT_TRUE(eventually([&] { return descriptors_of(manager.manager_pid()).size() == count; }))
+            << "before " << count << ", now "
+            << ::testing::PrintToString(descriptors_of(manager.manager_pid()));
     }
 };
 
 TEST_F(service_offer, claimed_is_sent_whole_and_logged) {
     worker_peer worker(manager.socket());
-    EXPECT_EQ(worker.greeting().manager_pid, static_cast<std::uint32_t>(manager.pid()));
+    EXPECT_EQ(worker.greeting().manager_pid, static_cast<std::uint32_t>(manager.manager_pid()));
     EXPECT_STREQ(worker.greeting().manager.data(), "m1");
-    EXPECT_EQ(worker.counters().pid.load(), static_cast<std::uint64_t>(manager.pid()));
+    EXPECT_EQ(worker.status().pid.load(), static_cast<std::uint32_t>(manager.manager_pid()));
+    EXPECT_EQ(worker.tickets().supervisor(), static_cast<std::uint32_t>(manager.pid()));
+    EXPECT_EQ(worker.greeting().epoch, worker.tickets().epoch());
     expect_a_good_offer_works(worker);
     EXPECT_EQ(worker.counters().claims.load(), 1u);
     const auto line = transfer_log_reader(manager.transfer_log()).wait_for([](const auto&) { return true; });
@@ -314,7 +318,8 @@ INSTANTIATE_TEST_SUITE_P(all, service_abuse, ::testing::ValuesIn(abuses),
 
 TEST_F(service_offer, a_ticket_is_good_for_one_claim) {
     worker_peer worker(manager.socket());
-    open_download download(document);
+    make_document(large, 8'000'000); // under way still when it is offered again
+    open_download download(large, 16'384);
     offer what = download.make_offer();
     const int descriptors[] = {download.connection.get(), download.file.get()};
     (void)worker.send(what, descriptors);
@@ -348,6 +353,28 @@ TEST_F(service_offer, revoked_before_the_claim_stays_the_workers) {
     expect_a_good_offer_works(worker);
 }
 
+TEST_F(service_offer, that_a_manager_finds_when_it_ends_is_answered) {
+    worker_peer worker(manager.socket());
+    expect_a_good_offer_works(worker);
+    worker_peer newcomer(manager.socket());
+    open_download download(document);
+    offer what = download.make_offer();
+    const int descriptors[] = {download.connection.get(), download.file.get()};
+    stop_process(manager.manager_pid());
+    manager.signal(SIGTERM);
+    EXPECT_TRUE(eventually([&] { return !std::filesystem::exists(manager.socket()); }));
+    (void)worker.send(what, descriptors);
+    manager.resume();
+    for (worker_peer* one : {&worker, &newcomer}) {
+        const auto said = one->next_answer();
+        ASSERT_TRUE(said.has_value());
+        if (said->claimed)
+            continue; // the offer was there a moment before the order to end
+        EXPECT_EQ(said->sequence, 0u);
+        EXPECT_EQ(said->reason, refusal::stopping);
+    }
+}
+
 TEST_F(service_offer, without_an_answer_nothing_is_sent) {
     worker_peer observer(manager.socket());
     const std::size_t before = count_descriptors(observer);
@@ -372,27 +399,64 @@ class service_at_its_limit : public service_fixture {
     service_at_its_limit() { manager.start(64); }
 };
 
+TEST_F(service_at_its_limit, turns_workers_away_with_a_word_and_lets_those_go_that_wait_for_nothing) {
+    constexpr std::size_t most_sessions = 64 / 4;
+    std::vector<worker_peer> workers;
+    std::string refused;
+    while (refused.empty() && workers.size() < 100)
+        try {
+            workers.emplace_back(manager.socket());
+        } catch (const std::exception& why) {
+            refused = why.what();
+        }
+    EXPECT_THAT(refused, ::testing::HasSubstr("full"));
+    EXPECT_EQ(workers.size(), most_sessions);
+    EXPECT_EQ(workers.front().refusals(refusal::full), 1u);
+    // Who has been served may be sent away for the next, and who never offers anything.
+    expect_a_good_offer_works(workers.back());
+    worker_peer next(manager.socket());
+    EXPECT_FALSE(workers.back().next_answer().has_value());
+    expect_a_good_offer_works(next);
+    std::vector<worker_peer> late;
+    while (late.size() < most_sessions - 1)
+        ASSERT_TRUE(eventually([&] {
+            try {
+                late.emplace_back(manager.socket());
+                return true;
+            } catch (const std::runtime_error&) {
+                return false;
+            }
+        })) << late.size();
+    EXPECT_LT(descriptors_of(manager.manager_pid()).size(), 64u);
+}
+
+TEST_F(service_at_its_limit, has_room_again_when_workers_are_silent) {
+    std::vector<worker_peer> workers;
+    for (std::size_t i = 0; i < 64 / 4; ++i)
+        workers.emplace_back(manager.socket());
+    const manager_status& status = workers.front().status();
+    std::vector<std::unique_ptr<open_download>> downloads;
+    while (status.room == room_level::plenty && downloads.size() < 64)
+        downloads.push_back(begin_slow_download(workers.back()));
+    ASSERT_EQ(status.room, room_level::low);
+    EXPECT_TRUE(eventually([&] { return status.room == room_level::plenty; }));
+    EXPECT_EQ(status.load, downloads.size());
+    EXPECT_GT(status.counters.connections.load(), 0U) << "more have gone than it took";
+}
+
 TEST_F(service_at_its_limit, refuses_offers_whose_descriptors_are_lost_and_recovers) {
     worker_peer worker(manager.socket());
-    expect_a_good_offer_works(worker);
-    std::vector<worker_peer> others;
-    bool turned_away = false;
-    while (!turned_away && others.size() < 100) {
-        auto connected = worker_peer::try_connect(manager.socket());
-        turned_away = !connected;
-        if (connected)
-            others.push_back(std::move(*connected));
-    }
-    ASSERT_TRUE(turned_away) << "100 workers have found room among 64 descriptors";
     {
         open_download download(document);
-        const answer said = offer_to(worker, download);
+        offer what = download.make_offer();
+        std::vector<int> numbers(max_descriptors, download.file.get());
+        numbers.front() = download.connection.get();
+        (void)worker.send(what, numbers);
+        const answer said = worker.next_answer().value();
         EXPECT_FALSE(said.claimed);
         EXPECT_EQ(name(said.reason), name(refusal::descriptors_lost));
         EXPECT_EQ(worker.refusals(refusal::descriptors_lost), 1u);
     }
-    others.clear();
-    ASSERT_TRUE(eventually([&] { return worker.counters().connections.load() == 1; }));
     expect_a_good_offer_works(worker);
     EXPECT_TRUE(worker_peer::try_connect(manager.socket()).has_value());
 }

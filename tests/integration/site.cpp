@@ -4,8 +4,8 @@ namespace dlhandoff::test {
 namespace {
 
 std::string handoff_configuration(const site_options& options, const temporary_directory& directory) {
-    std::string text =
-        options.handoff.empty() ? "DLHandoff On\nDLHandoffTag %{HTTP:X-Probe}\n" : options.handoff;
+    std::string text = "DLHandoffMinSize 64K\n"; // so that small documents will do
+    text += options.handoff.empty() ? "DLHandoff On\nDLHandoffTag %{HTTP:X-Probe}\n" : options.handoff;
     if (options.how.service)
         text += "DLHandoffManager unix:" + (directory / "manager/manager.sock") + '\n';
     else
@@ -22,7 +22,7 @@ std::string name_of(const setup& one) {
 site::site(site_options options)
     : transfers_(directory_ / (options.how.service ? "manager/transfers.log" : "logs/transfers.log")) {
     if (options.how.service) {
-        manager_.emplace(directory_, options.manager);
+        manager_.emplace(directory_, options.manager, options.managers);
         if (options.start_manager)
             manager_->start();
     }

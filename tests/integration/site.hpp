@@ -28,6 +28,7 @@ struct site_options {
     httpd_options httpd{}; ///< its mpm is taken from `how`
     std::string handoff{}; ///< instead of "DLHandoff On" and so on; the manager's directives are added
     std::string manager{}; ///< lines of the service's configuration
+    manager_count managers{};
     std::optional<std::string> https{}; ///< serve HTTPS too, with these directives in its virtual host
     bool start = true;
     bool start_manager = true;
@@ -43,6 +44,7 @@ class site {
     [[nodiscard]] std::string document(const std::string& name) const;
 
     [[nodiscard]] private_httpd& httpd() noexcept { return *httpd_; }
+    [[nodiscard]] const private_httpd& httpd() const noexcept { return *httpd_; }
     [[nodiscard]] private_manager& manager() { return manager_.value(); }
     [[nodiscard]] const temporary_directory& directory() const noexcept { return directory_; }
     [[nodiscard]] const transfer_log_reader& transfers() const noexcept { return transfers_; }

@@ -24,7 +24,11 @@ std::optional<received_message> receive(int socket, std::chrono::milliseconds wi
     if (::poll(&one, 1, static_cast<int>(within.count())) != 1)
         throw std::runtime_error("the manager says nothing");
     received_message message;
-    switch (receive_message(socket, max_offer_size, message)) {
+    auto result = receive_message(socket, max_offer_size, message);
+    // A manager that ends with an offer unread resets the connection: that is heard before its last word.
+    if (result == receive_result::peer_gone)
+        result = receive_message(socket, max_offer_size, message);
+    switch (result) {
     case receive_result::message:
         return message;
     case receive_result::peer_gone:
@@ -79,11 +83,13 @@ std::optional<worker_peer> worker_peer::try_connect(const std::string& path) {
     auto message = receive(socket.get(), 10s);
     if (!message)
         return std::nullopt;
+    if (const auto refused = decode_answer(message->bytes))
+        throw std::runtime_error("turned away: " + std::string(name(refused->reason)));
     const auto greeting = decode_hello(message->bytes);
     if (!greeting || message->descriptors.size() != 1)
         throw std::runtime_error("the manager's first message is no hello with a board");
     auto tickets = board::attach(std::move(message->descriptors.front()));
-    if (!tickets || greeting->slot >= tickets->slots())
+    if (!tickets || greeting->slot >= tickets->slots() || greeting->index >= tickets->managers())
         throw std::runtime_error("the manager's board is none");
     return worker_peer(std::move(socket), *greeting, std::move(*tickets));
 }
@@ -144,13 +150,14 @@ open_download::open_download(int listener, const std::string& path, int receive_
         throw_errno("accept or open");
 }
 
-offer open_download::make_offer() const {
+offer open_download::make_offer(std::string_view for_client, std::string_view transfer_class) const {
     const file_identity identity = identity_of(file.get());
     const std::string head = head_for(identity.size);
     const plan_piece pieces[] = {{plan_piece::source::memory, 0, 0, head.size()},
                                  {plan_piece::source::file, 0, 0, identity.size}};
     request_facts facts;
-    facts.client = facts.client_key = "127.0.0.1";
+    facts.client = facts.client_key = for_client;
+    facts.transfer_class = transfer_class;
     facts.vhost = "test";
     facts.method = "GET";
     facts.uri = "/document";

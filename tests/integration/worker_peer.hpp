@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace dlhandoff::test {
 
@@ -20,13 +21,16 @@ namespace dlhandoff::test {
 class worker_peer {
   public:
     /// Connects and takes the hello. Nothing if the manager closes the connection instead. Throws
-    /// std::runtime_error if nobody listens or nothing comes.
+    /// std::runtime_error if nobody listens, nothing comes, or a refusal ("turned away: full").
     [[nodiscard]] static std::optional<worker_peer> try_connect(const std::string& path);
     /// As try_connect(), but a closed connection throws too.
     explicit worker_peer(const std::string& path);
 
     [[nodiscard]] const hello& greeting() const noexcept { return greeting_; }
-    [[nodiscard]] const manager_counters& counters() const noexcept { return board_.counters(); }
+    [[nodiscard]] const board& tickets() const noexcept { return board_; }
+    /// What the board says of the manager that has greeted.
+    [[nodiscard]] const manager_status& status() const noexcept { return board_.manager(greeting_.index); }
+    [[nodiscard]] const manager_counters& counters() const noexcept { return status().counters; }
     [[nodiscard]] int socket() const noexcept { return socket_.get(); }
     [[nodiscard]] std::uint64_t refusals(refusal reason) const noexcept;
 
@@ -58,7 +62,8 @@ struct open_download {
     explicit open_download(const std::string& path, int receive_buffer = 0);
 
     /// The offer of a response with the whole file.
-    [[nodiscard]] offer make_offer() const;
+    [[nodiscard]] offer make_offer(std::string_view for_client = "127.0.0.1",
+                                   std::string_view transfer_class = {}) const;
     /// What the client must get: head and file.
     [[nodiscard]] std::string response() const;
     /// The worker's own copies go, as after a detach.

@@ -111,8 +111,8 @@ void running_engine::begin(offer offered, std::vector<file_descriptor> descripto
     sender.begin(std::get<engine::engine::prepared>(std::move(ready)));
 }
 
-bool running_engine::run_until(const std::function<bool()>& done) {
-    const auto limit = engine::clock::now() + std::chrono::seconds(10);
+bool running_engine::run_until(const std::function<bool()>& done, std::chrono::seconds within) {
+    const auto limit = engine::clock::now() + within;
     sender.run_turns();
     while (!done()) {
         if (engine::clock::now() > limit)

@@ -65,8 +65,9 @@ class running_engine {
     /// Checks, claims and begins; fails the test if it is refused.
     void begin(offer offered, std::vector<file_descriptor> descriptors);
 
-    /// Runs the loop until `done`, or fails after 10 s.
-    [[nodiscard]] bool run_until(const std::function<bool()>& done);
+    /// Runs the loop until `done`, or fails when the time is up.
+    [[nodiscard]] bool run_until(const std::function<bool()>& done,
+                                 std::chrono::seconds within = std::chrono::seconds(10));
 
     /// The log's lines so far.
     [[nodiscard]] std::vector<std::string> log_lines() const { return log_.lines(); }

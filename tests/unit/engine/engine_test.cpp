@@ -62,7 +62,8 @@ std::optional<refusal> refusal_of(const std::variant<prepared, refusal>& result)
 
 TEST_F(engine_test, takes_no_more_than_its_limit_and_again_when_one_has_ended) {
     engine::engine_options options;
-    options.max_transfers = 2;
+    options.limits.all.queue = 0;
+    options.limits.all.transfers = 2;
     running_engine runner(options);
     begin(runner);
     begin(runner);
@@ -74,13 +75,17 @@ TEST_F(engine_test, takes_no_more_than_its_limit_and_again_when_one_has_ended) {
 }
 
 TEST_F(engine_test, a_limit_set_later_holds_from_then_on) {
-    running_engine runner;
+    engine::engine_options options;
+    options.limits.all.queue = 0;
+    running_engine runner(options);
     begin(runner);
     begin(runner);
-    runner.sender.set_max_transfers(1);
+    options.limits.all.transfers = 1;
+    runner.sender.set_limits(options.limits, 0);
     EXPECT_EQ(refusal_of(prepare(runner)), refusal::full);
     EXPECT_EQ(runner.sender.active(), 2U);
-    runner.sender.set_max_transfers(0);
+    options.limits.all.transfers = 0;
+    runner.sender.set_limits(options.limits, 0);
     EXPECT_EQ(refusal_of(prepare(runner)), std::nullopt);
     let_all_end(runner);
 }
@@ -184,24 +189,25 @@ TEST_F(engine_test, its_end_ends_and_logs_every_transfer) {
 
 TEST_F(engine_test, wants_to_be_called_at_once_while_somebody_can_send_and_else_at_a_deadline) {
     engine::engine_options options;
-    options.stall_timeout = std::chrono::seconds(20);
+    options.limits.classes[0].own.stall_timeout = std::chrono::seconds(20);
     running_engine runner(options);
     EXPECT_EQ(runner.sender.next_deadline(), clock::time_point::max());
     begin(runner);
     EXPECT_LE(runner.sender.next_deadline(), clock::now());
     // Nobody reads: soon the sockets are full.
     ASSERT_TRUE(runner.run_until([&] { return runner.sender.next_deadline() > clock::now(); }));
-    EXPECT_LE(runner.sender.next_deadline(), clock::now() + options.stall_timeout);
+    EXPECT_LE(runner.sender.next_deadline(), clock::now() + options.limits.classes[0].own.stall_timeout);
     runner.sender.end_all(engine::outcome::cancelled);
     EXPECT_EQ(runner.sender.next_deadline(), clock::time_point::max());
 }
 
 TEST_F(engine_test, a_stall_timeout_set_later_ends_those_under_way) {
     engine::engine_options options;
-    options.stall_timeout = std::chrono::milliseconds(400);
+    options.limits.classes[0].own.stall_timeout = std::chrono::milliseconds(400);
     running_engine runner(options);
     begin(runner);
-    runner.sender.set_stall_timeout(std::chrono::milliseconds(50));
+    options.limits.classes[0].own.stall_timeout = std::chrono::milliseconds(50);
+    runner.sender.set_limits(options.limits, 0);
     ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
     const json line = json::parse(runner.log_lines().at(0));
     EXPECT_EQ(line["outcome"], "stalled");

@@ -56,7 +56,7 @@ TEST_F(read_ahead_test, tells_the_owner_once_and_the_stretch_is_cached_then) {
     counting_owner owner;
     ASSERT_NE(reader->start(cold, 100'000, 700'000, owner), nullptr);
     ASSERT_TRUE(run_until([&] { return owner.calls > 0; }));
-    EXPECT_TRUE(cold->residency().cached(cold->descriptor(), 100'000, 700'000));
+    EXPECT_TRUE(cold->residency().cached(cold->descriptor(), 100'000, 700'000, engine::clock::now()));
     loop.run_once(clock::time_point());
     EXPECT_EQ(owner.calls, 1);
 }

@@ -48,7 +48,7 @@ struct residency_test : testing::Test {
                   static_cast<ssize_t>(length));
     }
     [[nodiscard]] bool cached(std::uint64_t offset, std::uint64_t length) {
-        return probe.cached(opened.get(), offset, length);
+        return probe.cached(opened.get(), offset, length, engine::clock::now());
     }
 
     const sample_file file{size};
@@ -107,8 +107,8 @@ TEST_F(residency_test, whoever_may_only_read_is_not_told_that_cold_bytes_are_cac
     if (answer) {
         residency_probe of_the_owner(opened.get());
         for (std::size_t at = 0; at < size; at += 64 * 1024)
-            EXPECT_TRUE(of_the_owner.cached(opened.get(), at, 1)) << at;
-        EXPECT_TRUE(of_the_owner.cached(opened.get(), size - 1, 1));
+            EXPECT_TRUE(of_the_owner.cached(opened.get(), at, 1, engine::clock::now())) << at;
+        EXPECT_TRUE(of_the_owner.cached(opened.get(), size - 1, 1, engine::clock::now()));
     }
 }
 
@@ -116,13 +116,13 @@ TEST(residency, a_file_in_memory_is_always_cached) {
     const file_descriptor memory(::memfd_create("sample", MFD_CLOEXEC));
     ASSERT_EQ(::ftruncate(memory.get(), static_cast<off_t>(size)), 0);
     residency_probe probe(memory.get());
-    EXPECT_TRUE(probe.cached(memory.get(), 0, size));
+    EXPECT_TRUE(probe.cached(memory.get(), 0, size, engine::clock::now()));
 }
 
 TEST(residency, what_cannot_be_told_counts_as_cold) {
     const file_descriptor unknown(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
     residency_probe probe(unknown.get());
-    EXPECT_FALSE(probe.cached(unknown.get(), 0, 100));
+    EXPECT_FALSE(probe.cached(unknown.get(), 0, 100, engine::clock::now()));
 }
 
 } // namespace

@@ -151,7 +151,7 @@ TEST_F(transfer_test, an_unlinked_file_is_sent_to_its_end) {
 TEST_F(transfer_test, a_client_that_takes_nothing_stalls) {
     const sample_file file(5'000'000);
     engine::engine_options options;
-    options.stall_timeout = std::chrono::milliseconds(100);
+    options.limits.classes[0].own.stall_timeout = std::chrono::milliseconds(100);
     running_engine runner(options);
     offer_to(runner, file);
     const json line = ended(runner);
@@ -162,7 +162,7 @@ TEST_F(transfer_test, a_client_that_takes_nothing_stalls) {
 TEST_F(transfer_test, a_slow_client_does_not_stall) {
     const sample_file file(400'000);
     engine::engine_options options;
-    options.stall_timeout = std::chrono::milliseconds(250);
+    options.limits.classes[0].own.stall_timeout = std::chrono::milliseconds(250);
     running_engine runner(options);
     offer_to(runner, file);
     auto next_read = engine::clock::now();

@@ -51,9 +51,18 @@ socket_directory::~socket_directory() {
     std::filesystem::remove_all(path_, ignored);
 }
 
-fake_manager::fake_manager(const std::string& path, to_worker greeting)
-    : board_(board::create(board_slots)), listener_(listen_at(path)),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), greeting_(greeting), thread_([this] { run(); }) {}
+fake_manager::fake_manager(const std::string& path, to_worker greeting, std::uint32_t managers)
+    : board_(board::create(board_slots, managers)), listener_(listen_at(path)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), greeting_(greeting) {
+    for (std::uint32_t index = 0; index < managers; ++index) {
+        manager_status& status = board_.manager(index);
+        status.pid = static_cast<std::uint32_t>(::getpid());
+        status.room = room_level::plenty;
+        status.heartbeat = manager_status::asleep;
+        status.state = manager_state::live;
+    }
+    thread_ = std::thread([this] { run(); });
+}
 
 fake_manager::~fake_manager() {
     ending_ = true;
@@ -66,6 +75,13 @@ void fake_manager::release() {
     ::eventfd_write(wake_.get(), 1);
 }
 
+void fake_manager::hang_up(std::uint32_t manager) {
+    hanging_up_ = manager;
+    ::eventfd_write(wake_.get(), 1);
+    while (hanging_up_ >= 0)
+        std::this_thread::yield();
+}
+
 std::map<std::pair<std::uint32_t, std::uint64_t>, bool> fake_manager::claims() const {
     const std::lock_guard lock(mutex_);
     return claims_;
@@ -73,6 +89,7 @@ std::map<std::pair<std::uint32_t, std::uint64_t>, bool> fake_manager::claims() c
 
 void fake_manager::run() {
     while (!ending_) {
+        open_ = sessions_.size();
         std::vector<pollfd> watched{{wake_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}};
         for (const auto& one : sessions_)
             watched.push_back({one->socket.get(), POLLIN, 0});
@@ -80,6 +97,10 @@ void fake_manager::run() {
         for (std::size_t i = sessions_.size(); i-- > 0;)
             if (watched[i + 2].revents != 0 && !take_offer(*sessions_[i]))
                 sessions_.erase(sessions_.begin() + static_cast<std::ptrdiff_t>(i));
+        if (const auto one = hanging_up_.load(); one >= 0) {
+            std::erase_if(sessions_, [one](const auto& worker) { return worker->manager == one; });
+            hanging_up_ = -1;
+        }
         if (watched[1].revents != 0)
             accept_one();
         if (releasing_.exchange(false)) {
@@ -105,9 +126,24 @@ void fake_manager::accept_one() {
         return;
     auto worker = std::make_unique<session>();
     worker->socket = std::move(socket);
-    worker->slot = static_cast<std::uint32_t>(accepted_++) % board_slots;
+    worker->manager = greeter_;
+    if (greeting_ == to_worker::closes) {
+        ++accepted_;
+        greeting_ = to_worker::greets;
+        return;
+    }
+    if (greeting_ == to_worker::turns_away) {
+        ++accepted_;
+        return say(worker->socket.get(), encode(answer{0, false, refusal::full}));
+    }
+    worker->slot =
+        board_.first_slot_of(worker->manager) + static_cast<std::uint32_t>(accepted_++) % board_slots;
+    if (greeting_ == to_worker::greets_and_regrets)
+        ::shutdown(worker->socket.get(), SHUT_RD); // no offer comes in between
     if (greeting_ != to_worker::says_nothing)
         greet(*worker);
+    if (greeting_ == to_worker::greets_and_regrets)
+        return say(worker->socket.get(), encode(answer{0, false, refusal::full}));
     sessions_.push_back(std::move(worker));
 }
 
@@ -116,6 +152,8 @@ void fake_manager::greet(session& worker) {
     hello greeting;
     greeting.manager_pid = static_cast<std::uint32_t>(::getpid());
     greeting.slot = worker.slot;
+    greeting.index = worker.manager;
+    greeting.epoch = board_.epoch();
     auto message = encode(greeting);
     if (greeting_ == to_worker::greets_in_another_version) {
         message_header header;
@@ -146,6 +184,7 @@ bool fake_manager::take_offer(session& worker) {
     if (result != receive_result::message)
         return false;
     ++offers_;
+    ++offers_to_[worker.manager];
     descriptors_ = message.descriptors.size();
     const auto decoded = offer::decode(message.bytes);
     if (!std::holds_alternative<offer>(decoded))
@@ -156,7 +195,7 @@ bool fake_manager::take_offer(session& worker) {
         say(socket, encode(answer{named.sequence, claim(worker, named.sequence), refusal::ticket}));
     };
     constexpr std::array<std::byte, 5> garbage{};
-    switch (reaction_.load()) {
+    switch (reactions_[worker.manager].load()) {
     case to_offer::claims_late: {
         random_ = random_ * 1664525 + 1013904223;
         const auto most = static_cast<std::uint32_t>(lateness_.load().count());
@@ -171,6 +210,11 @@ bool fake_manager::take_offer(session& worker) {
         return true;
     case to_offer::refuses:
         say(socket, encode(answer{named.sequence, false, refusal::full}));
+        return true;
+    case to_offer::stops:
+        say(socket, encode(answer{0, false, refusal::stopping}));
+        board_.manager(worker.manager).state = manager_state::draining;
+        hanging_up_ = worker.manager;
         return true;
     case to_offer::refuses_unnumbered:
         say(socket, encode(answer{0, false, refusal::malformed}));

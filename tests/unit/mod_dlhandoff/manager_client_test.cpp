@@ -1,87 +1,20 @@
-#include "mod_dlhandoff/manager_client.hpp"
+#include "client_fixture.hpp"
 
-#include "fake_manager.hpp"
-
-#include <array>
-#include <chrono>
-#include <fcntl.h>
-#include <gtest/gtest.h>
+#include <atomic>
 #include <optional>
-#include <string_view>
 #include <sys/stat.h>
-#include <thread>
 #include <unistd.h>
 #include <utility>
 #include <vector>
 
+namespace dlhandoff::httpd::test {
 namespace {
 
-using namespace std::chrono_literals;
-using namespace dlhandoff;
-using dlhandoff::httpd::decline;
-using dlhandoff::httpd::decline_reason;
-using dlhandoff::httpd::handover;
-using dlhandoff::httpd::manager_client;
-using dlhandoff::httpd::test::fake_manager;
-using dlhandoff::httpd::test::socket_directory;
+using clock = std::chrono::steady_clock;
 using to_offer = fake_manager::to_offer;
 using to_worker = fake_manager::to_worker;
-using clock = std::chrono::steady_clock;
 
-/// Long enough for any manager that answers at all, on any machine.
-constexpr auto patient = 10s;
-/// Waited for in full by tests of what happens afterwards.
-constexpr auto brief = 100ms;
-
-offer some_offer() {
-    constexpr std::string_view head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
-    const file_identity file{1, 2, 100'000, 3};
-    const std::array pieces{plan_piece{plan_piece::source::memory, 0, 0, head.size()},
-                            plan_piece{plan_piece::source::file, 0, 0, 100'000}};
-    request_facts facts;
-    facts.uri = "/file";
-    auto made = offer::make(facts, {&file, 1}, pieces, std::as_bytes(std::span(head)));
-    return std::get<offer>(std::move(made));
-}
-
-class ManagerClient : public testing::Test {
-  protected:
-    handover hand_over(manager_client& client) {
-        offer one = some_offer();
-        const std::array descriptors{null_.get(), null_.get()};
-        const auto began = clock::now();
-        handover result = client.hand_over(one, descriptors);
-        took_ = clock::now() - began;
-        ticket_ = one.claim_ticket();
-        return result;
-    }
-
-    /// Until it is claimed: nothing else says from outside that a pause is over or a late answer has been
-    /// taken.
-    void expect_claimed_soon(manager_client& client) {
-        handover result;
-        for (const auto until = clock::now() + patient; clock::now() < until;) {
-            result = hand_over(client);
-            if (result.claimed())
-                return;
-            std::this_thread::yield();
-        }
-        FAIL() << "not claimed, but declined: " << name(*result.declined);
-    }
-
-    socket_directory directory_;
-    std::string path_ = directory_.socket_path();
-    file_descriptor null_{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
-    clock::duration took_{};
-    ticket ticket_;
-};
-
-#define EXPECT_DECLINED(result, why)                                                                         \
-    do {                                                                                                     \
-        const handover outcome = (result);                                                                   \
-        ASSERT_FALSE(outcome.claimed());                                                                     \
-        EXPECT_EQ(name(*outcome.declined), name(decline(why)));                                              \
-    } while (false)
+using ManagerClient = client_fixture;
 
 TEST_F(ManagerClient, HandsOver) {
     fake_manager manager(path_);
@@ -243,6 +176,34 @@ TEST_F(ManagerClient, RefusesAnotherBoard) {
     }
 }
 
+TEST_F(ManagerClient, ComesBackAtOnceToOneThatHadNoRoomForTheConnection) {
+    fake_manager manager(path_, fake_manager::to_worker::turns_away);
+    manager_client client(path_, patient);
+    EXPECT_DECLINED(hand_over(client), refusal::full);
+    EXPECT_DECLINED(hand_over(client), refusal::full);
+    EXPECT_EQ(manager.connections(), 2u);
+    manager.set_greeting(fake_manager::to_worker::greets);
+    EXPECT_TRUE(hand_over(client).claimed());
+    EXPECT_EQ(manager.connections(), 3u);
+}
+
+TEST_F(ManagerClient, HearsWhyItsNewConnectionHasEnded) {
+    fake_manager manager(path_, fake_manager::to_worker::greets_and_regrets);
+    manager_client client(path_, patient);
+    for (std::size_t i = 1; i <= 20; ++i) {
+        EXPECT_DECLINED(hand_over(client), refusal::full);
+        EXPECT_EQ(manager.connections(), i);
+    }
+    EXPECT_EQ(manager.offers(), 0U);
+}
+
+TEST_F(ManagerClient, ConnectsAgainWhenAManagerEndsWithoutAHello) {
+    fake_manager manager(path_, fake_manager::to_worker::closes);
+    manager_client client(path_, patient);
+    EXPECT_TRUE(hand_over(client).claimed());
+    EXPECT_EQ(manager.connections(), 2U);
+}
+
 TEST_F(ManagerClient, WaitsOnceForAHello) {
     fake_manager manager(path_, to_worker::says_nothing);
     manager_client client(path_, brief);
@@ -306,3 +267,4 @@ TEST_F(ManagerClient, HasOneOwnerHoweverTheClaimAndTheTimeOutMeet) {
 }
 
 } // namespace
+} // namespace dlhandoff::httpd::test

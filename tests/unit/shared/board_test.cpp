@@ -1,6 +1,8 @@
 #include "shared/board.hpp"
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <optional>
@@ -8,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -20,6 +23,7 @@ constexpr int size_seals = F_SEAL_SHRINK | F_SEAL_GROW;
 constexpr off_t magic_at = 0;
 constexpr off_t version_at = 8;
 constexpr off_t slots_at = 12;
+constexpr off_t managers_at = 28;
 
 file_descriptor descriptor_of(const board& one) {
     return file_descriptor::duplicate_of(one.descriptor());
@@ -58,8 +62,10 @@ TEST(board, a_new_one_is_empty) {
     EXPECT_EQ(one.slots(), 8U);
     for (std::uint32_t index = 0; index < one.slots(); ++index)
         EXPECT_EQ(one.slot(index).word.load(), 0U);
-    EXPECT_EQ(one.counters().offers.load(), 0U);
-    for (const auto& refused : one.counters().refusals)
+    EXPECT_EQ(one.managers(), 1U);
+    EXPECT_EQ(one.manager(0).state.load(), manager_state::vacant);
+    EXPECT_EQ(one.manager(0).counters.offers.load(), 0U);
+    for (const auto& refused : one.manager(0).counters.refusals)
         EXPECT_EQ(refused.load(), 0U);
 }
 
@@ -79,19 +85,19 @@ TEST(board, attached_shares_slots_and_counters) {
     const auto sequence = offer_ticket(worker->slot(15));
     EXPECT_TRUE(claim_ticket(manager.slot(15), sequence));
     EXPECT_FALSE(revoke_ticket(worker->slot(15), sequence));
-    manager.counters().claims = 7;
-    EXPECT_EQ(worker->counters().claims.load(), 7U);
+    manager.manager(0).counters.claims = 7;
+    EXPECT_EQ(worker->manager(0).counters.claims.load(), 7U);
 }
 
 TEST(board, attached_outlives_the_one_that_made_it) {
     std::optional<board> worker;
     {
         const board manager = board::create(2);
-        manager.counters().late = 3;
+        manager.manager(0).counters.late = 3;
         worker = board::attach(descriptor_of(manager));
     }
     ASSERT_TRUE(worker);
-    EXPECT_EQ(worker->counters().late.load(), 3U);
+    EXPECT_EQ(worker->manager(0).counters.late.load(), 3U);
     EXPECT_EQ(offer_ticket(worker->slot(1)), 1U);
 }
 
@@ -160,6 +166,68 @@ TEST(board, refuses_more_slots_than_fit) {
     EXPECT_TRUE(board::attach(copy_of_board_with(slots_at, std::uint32_t{4})));
     EXPECT_FALSE(board::attach(copy_of_board_with(slots_at, std::uint32_t{5})));
     EXPECT_FALSE(board::attach(copy_of_board_with(slots_at, ~std::uint32_t{0})));
+}
+
+TEST(board, refuses_managers_out_of_bounds) {
+    EXPECT_TRUE(board::attach(copy_of_board_with(managers_at, std::uint32_t{1})));
+    EXPECT_FALSE(board::attach(copy_of_board_with(managers_at, std::uint32_t{0})));
+    EXPECT_FALSE(board::attach(copy_of_board_with(managers_at, std::uint32_t{2})));
+    EXPECT_FALSE(board::attach(copy_of_board_with(managers_at, most_managers + 1)));
+    EXPECT_FALSE(board::attach(copy_of_board_with(managers_at, ~std::uint32_t{0})));
+    EXPECT_THROW((void)board::create(1, 0), std::system_error);
+    EXPECT_THROW((void)board::create(1, most_managers + 1), std::system_error);
+    EXPECT_THROW((void)board::create((1U << 20) / 2 + 1, 2), std::system_error);
+}
+
+TEST(board, each_manager_has_a_place_and_slots_of_its_own) {
+    const board supervisor = board::create(8, 3);
+    const auto worker = board::attach(descriptor_of(supervisor));
+    ASSERT_TRUE(worker);
+    EXPECT_EQ(worker->managers(), 3U);
+    EXPECT_EQ(worker->slots(), 24U);
+    EXPECT_EQ(worker->slots_each(), 8U);
+    EXPECT_EQ(worker->first_slot_of(2), 16U);
+    for (std::uint32_t index = 0; index < 3; ++index)
+        supervisor.manager(index).load = index + 1;
+    for (std::uint32_t slot = 0; slot < 24; ++slot)
+        EXPECT_EQ(offer_ticket(supervisor.slot(slot)), 1U) << slot;
+    for (std::uint32_t index = 0; index < 3; ++index)
+        EXPECT_EQ(worker->manager(index).load.load(), index + 1);
+}
+
+TEST(board, tells_who_made_it_and_which_it_is) {
+    const board one = board::create(1);
+    const board other = board::create(1);
+    EXPECT_NE(one.epoch(), 0U);
+    EXPECT_NE(one.epoch(), other.epoch());
+    EXPECT_EQ(board::attach(descriptor_of(one))->epoch(), one.epoch());
+    EXPECT_EQ(one.supervisor(), static_cast<std::uint32_t>(::getpid()));
+}
+
+TEST(board, costs_only_the_pages_that_are_used) {
+    const board one = board::create(16'384, most_managers);
+    one.manager(0).load = 1;
+    (void)offer_ticket(one.slot(0));
+    struct stat status {};
+    ASSERT_EQ(::fstat(one.descriptor(), &status), 0);
+    EXPECT_GT(status.st_size, 64 << 20);
+    EXPECT_LE(status.st_blocks * 512, 64 << 10);
+}
+
+TEST(manager_status, cleared_is_as_new) {
+    const board one = board::create(1, 2);
+    manager_status& status = one.manager(1);
+    status.state = manager_state::live;
+    status.rank = manager_rank::duplicate;
+    status.room = room_level::plenty;
+    status.pid = 1;
+    status.load = status.heartbeat = status.descriptors_used = status.descriptors_limit = 2;
+    status.counters.claims = status.counters.queued = status.counters.bytes = 3;
+    status.counters.refusals.back() = 4;
+    clear(status);
+    std::vector<char> bytes(sizeof status);
+    std::memcpy(bytes.data(), static_cast<const void*>(&status), sizeof status);
+    EXPECT_EQ(std::ranges::count(bytes, 0), static_cast<std::ptrdiff_t>(sizeof status));
 }
 
 TEST(board, refuses_what_is_not_memory) {

@@ -181,5 +181,20 @@ TEST(ticket, ten_thousand_late_claims_never_touch_the_next_offer) {
     EXPECT_GE(offered_again, rounds / 64);
 }
 
+TEST(ticket, is_not_offered_by_one_who_has_lost_the_slot) {
+    ticket_slot slot;
+    const auto first = offer_next_ticket(slot, last_sequence(slot));
+    ASSERT_EQ(first, 1U);
+    EXPECT_TRUE(revoke_ticket(slot, *first));
+    EXPECT_EQ(offer_next_ticket(slot, *first), 2U);
+    EXPECT_TRUE(claim_ticket(slot, 2));
+    // Another connection gets the slot, and offers.
+    const auto others = offer_next_ticket(slot, last_sequence(slot));
+    ASSERT_EQ(others, 3U);
+    EXPECT_EQ(offer_next_ticket(slot, 2), std::nullopt);
+    EXPECT_EQ(ticket_state_of(slot, 3), ticket_state::offered) << "and nothing has changed";
+    EXPECT_TRUE(claim_ticket(slot, 3));
+}
+
 } // namespace
 } // namespace dlhandoff

@@ -26,7 +26,7 @@ bytes header_alone(const message_header& header, std::size_t size) {
 }
 
 hello some_hello() {
-    hello value{4711, 3, {}};
+    hello value{4711, 3, {}, 0x123456789abcdefU, 5, 0};
     std::string_view("m12").copy(value.manager.data(), value.manager.size());
     return value;
 }
@@ -69,6 +69,8 @@ TEST(wire, hello_arrives_as_it_was_sent) {
     EXPECT_EQ(received->manager_pid, 4711U);
     EXPECT_EQ(received->slot, 3U);
     EXPECT_STREQ(received->manager.data(), "m12");
+    EXPECT_EQ(received->epoch, 0x123456789abcdefU);
+    EXPECT_EQ(received->index, 5U);
 }
 
 TEST(wire, a_hello_without_an_end_to_its_name_gets_one) {
@@ -77,6 +79,12 @@ TEST(wire, a_hello_without_an_end_to_its_name_gets_one) {
     const auto received = decode_hello(encode(value));
     ASSERT_TRUE(received);
     EXPECT_EQ(std::string_view(received->manager.data()), "xxxxxxxxxxxxxxx");
+}
+
+TEST(wire, a_hello_with_more_than_zero_at_its_end_is_none) {
+    hello value = some_hello();
+    value.zero = 1;
+    EXPECT_FALSE(decode_hello(encode(value)));
 }
 
 TEST(wire, a_hello_of_another_size_or_type_is_none) {

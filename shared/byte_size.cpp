@@ -1,9 +1,9 @@
-#include "mod_dlhandoff/byte_size.hpp"
+#include "shared/byte_size.hpp"
 
 #include <charconv>
 #include <limits>
 
-namespace dlhandoff::httpd {
+namespace dlhandoff {
 
 std::optional<std::uint64_t> parse_byte_size(std::string_view text) noexcept {
     std::uint64_t number = 0;
@@ -38,4 +38,4 @@ std::optional<std::uint64_t> parse_byte_size(std::string_view text) noexcept {
     return number << shift;
 }
 
-} // namespace dlhandoff::httpd
+} // namespace dlhandoff

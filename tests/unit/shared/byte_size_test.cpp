@@ -1,10 +1,10 @@
-#include "mod_dlhandoff/byte_size.hpp"
+#include "shared/byte_size.hpp"
 
 #include <gtest/gtest.h>
 
 namespace {
 
-using dlhandoff::httpd::parse_byte_size;
+using dlhandoff::parse_byte_size;
 
 TEST(ByteSize, IsBytesOrHasAUnit) {
     EXPECT_EQ(parse_byte_size("0"), 0U);

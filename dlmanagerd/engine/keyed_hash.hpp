@@ -1,0 +1,19 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace dlhandoff::engine {
+
+/// The secret of a keyed_hash.
+using hash_key = std::array<std::uint64_t, 2>;
+
+/// A new one, from getrandom(2). Throws std::system_error.
+[[nodiscard]] hash_key random_hash_key();
+
+/// SipHash-2-4 (Aumasson and Bernstein, 2012): who doesn't know the key can't find texts whose hashes
+/// collide. For tables and sketches whose keys clients choose.
+[[nodiscard]] std::uint64_t keyed_hash(const hash_key& key, std::string_view text) noexcept;
+
+} // namespace dlhandoff::engine

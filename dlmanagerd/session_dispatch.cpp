@@ -1,0 +1,125 @@
+#include "dlmanagerd/session_dispatch.hpp"
+
+#include "dlmanagerd/service_log.hpp"
+#include "dlmanagerd/service_users.hpp"
+#include "shared/manager_choice.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <sys/eventfd.h>
+
+namespace dlhandoff::service {
+namespace {
+
+using engine::clock;
+
+constexpr std::chrono::milliseconds pause_length{100};
+/// So that a flood of connections does not keep managers' notes waiting.
+constexpr int accepted_at_once = 64;
+
+file_descriptor make_reserve() noexcept {
+    return file_descriptor(::eventfd(0, EFD_CLOEXEC));
+}
+
+} // namespace
+
+session_dispatch::session_dispatch(engine::event_loop& loop, const board& tickets, const std::string& path,
+                                   std::vector<uid_t> allowed, pass_on pass)
+    : loop_(loop), tickets_(tickets), listener_(path), allowed_(std::move(allowed)), pass_(std::move(pass)),
+      reserve_(make_reserve()) {
+    if (!loop_.add(listener_.descriptor(), EPOLLIN, *this))
+        throw_errno("epoll_ctl(listening socket)");
+}
+
+session_dispatch::~session_dispatch() {
+    if (!paused_until_)
+        loop_.remove(listener_.descriptor(), *this);
+}
+
+void session_dispatch::on_events(std::uint32_t) {
+    for (int i = 0; i < accepted_at_once; ++i) {
+        file_descriptor accepted(
+            ::accept4(listener_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        if (accepted) {
+            admit(std::move(accepted));
+            continue;
+        }
+        switch (errno) {
+        case EAGAIN:
+            return;
+        case EINTR:
+        case ECONNABORTED:
+            continue;
+        default:
+            warn(no_descriptor_, loop_.now(),
+                 "cannot take a connection from httpd: {}; downloads go on, and httpd serves what it can't "
+                 "hand over. At the limit of descriptors, raise LimitNOFILE",
+                 std::strerror(errno));
+            turn_away_one();
+            return;
+        }
+    }
+}
+
+void session_dispatch::turn_away_one() {
+    // Without this the listener would stay readable, and the loop spin, while the worker waits for its hello.
+    reserve_.reset();
+    const file_descriptor unwanted(::accept4(listener_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC));
+    const int error = errno;
+    if (!unwanted && error != EAGAIN && error != ECONNABORTED)
+        pause();
+}
+
+void session_dispatch::pause() {
+    loop_.remove(listener_.descriptor(), *this);
+    paused_until_ = loop_.now() + pause_length;
+}
+
+void session_dispatch::run_due() {
+    if (!reserve_)
+        reserve_ = make_reserve();
+    if (!paused_until_ || loop_.now() < *paused_until_)
+        return;
+    if (loop_.add(listener_.descriptor(), EPOLLIN, *this))
+        paused_until_.reset();
+    else
+        paused_until_ = loop_.now() + pause_length;
+}
+
+clock::time_point session_dispatch::next_deadline() const noexcept {
+    return paused_until_.value_or(clock::time_point::max());
+}
+
+void session_dispatch::admit(file_descriptor socket) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        throw_errno("getsockopt(SO_PEERCRED)");
+    if (!may_use_service(peer.uid, allowed_))
+        warn(not_allowed_, loop_.now(),
+             "refused a connection from process {} of user id {}, who is not in allow_users; add the user if "
+             "it is httpd's",
+             peer.pid, peer.uid);
+    else if (!pass_to_best(socket.get(), peer))
+        warn(no_manager_, loop_.now(),
+             "refused a connection from httpd process {}: no manager can take it now; httpd serves what it "
+             "can't hand over",
+             peer.pid);
+}
+
+bool session_dispatch::pass_to_best(int session, const ucred& peer) {
+    manager_set tried;
+    while (const auto best = choose_manager(tickets_, clock::now(), tried)) {
+        if (pass_(best->index, session, peer))
+            return true;
+        tried.set(best->index);
+    }
+    // One that is about to live finds the connection in its channel.
+    for (std::uint32_t index = 0; index < tickets_.managers(); ++index)
+        if (tickets_.manager(index).state.load(std::memory_order_relaxed) == manager_state::starting &&
+            pass_(index, session, peer))
+            return true;
+    return false;
+}
+
+} // namespace dlhandoff::service
