@@ -4,6 +4,7 @@
 #include "dlmanagerd/service_log.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
@@ -85,19 +86,22 @@ manager_state manager_process::state() const noexcept {
     return told_to_end_ ? manager_state::draining : status_.state.load(std::memory_order_acquire);
 }
 
-bool manager_process::pass_on(int session, const ucred& peer) {
+send_result manager_process::pass_on(int session, const ucred& peer) {
     if (!channel_ || told_to_end_)
-        return false;
+        return send_result::peer_gone;
     // Counted before the manager can, so that the next connection is chosen a place for with this one in
     // mind.
     status_.counters.connections.fetch_add(1, std::memory_order_relaxed);
     // One that sleeps is about to wake: if it doesn't, that shows from now on.
     std::uint64_t asleep = manager_status::asleep;
     (void)status_.heartbeat.compare_exchange_strong(asleep, heartbeat_at(clock::now()));
-    if (send_order(channel_.get(), {order::kind::session, peer, {}}, session) == send_result::sent)
-        return true;
-    status_.counters.connections.fetch_sub(1, std::memory_order_relaxed);
-    return false;
+    auto result = send_order(channel_.get(), {order::kind::session, peer, {}}, session);
+    // More of this user's descriptors are under way than RLIMIT_NOFILE: that passes (unix(7)).
+    if (result == send_result::failed && errno == ETOOMANYREFS)
+        result = send_result::would_block;
+    if (result != send_result::sent)
+        status_.counters.connections.fetch_sub(1, std::memory_order_relaxed);
+    return result;
 }
 
 bool manager_process::ask_to_report(int into) {

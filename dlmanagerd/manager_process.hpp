@@ -40,11 +40,12 @@ class manager_process final : public engine::event_handler {
     [[nodiscard]] manager_state state() const noexcept;
     [[nodiscard]] bool was_told_to_end() const noexcept { return told_to_end_; }
 
-    /// Passes a worker's connection on. False if the manager's queue is full, or it is about to go.
-    [[nodiscard]] bool pass_on(int session, const ucred& peer);
+    /// Passes a worker's connection on. would_block: the manager's channel is full for the moment; peer_gone:
+    /// it is about to go, or gone.
+    [[nodiscard]] send_result pass_on(int session, const ucred& peer);
 
     /// Asks for its part of an answer to an admin, to be written to `into`, which stays the caller's. False
-    /// as above.
+    /// if it can't be asked now.
     [[nodiscard]] bool ask_to_report(int into);
 
     /// Orders that arrive sooner or later: while the manager's queue is full they wait here. retry() sends

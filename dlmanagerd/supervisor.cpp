@@ -67,7 +67,7 @@ supervisor::supervisor(command_line asked, configuration settings)
     dispatch_.emplace(loop_, board_, settings_.listen, settings_.allow_users,
                       [this](std::uint32_t index, int session, const ucred& peer) {
                           const auto& process = places_[index].process;
-                          return process && process->pass_on(session, peer);
+                          return process ? process->pass_on(session, peer) : send_result::peer_gone;
                       });
     listen_for_admin();
 }

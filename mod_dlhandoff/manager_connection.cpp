@@ -158,27 +158,46 @@ manager_connection::heard manager_connection::hear_answer() {
     }
 }
 
+/// Marks the slot as offered; nothing once the connection has ended. An earlier owner of the slot that has
+/// not learnt yet that it isn't its own any more may have offered there once more, in vain. This one may go
+/// past that as long as its own connection is open: a manager closes it before the next owner gets the slot,
+/// so that the word, read before looking, can't be the next owner's.
+std::optional<std::uint64_t> manager_connection::next_ticket(ticket_slot& slot) const noexcept {
+    constexpr int earlier_owners = 64; // each but once; this many only if the board isn't right
+    std::uint64_t last = sequence_;
+    for (int i = 0; i < earlier_owners; ++i) {
+        if (const auto next = offer_next_ticket(slot, last))
+            return next;
+        last = last_sequence(slot);
+        if (wait(clock::time_point{})) // nothing but its end can be there
+            break;
+    }
+    return std::nullopt;
+}
+
+/// What a manager that has closed the connection has said last, if anything.
+std::optional<handover> manager_connection::last_word(clock::time_point deadline) {
+    state_ = state::broken;
+    // It is here or comes in this moment, before the connection's end.
+    (void)wait(deadline);
+    if (const heard last = hear_answer(); last.said == heard::what::refused)
+        return declined(last.reason);
+    return std::nullopt;
+}
+
 std::optional<handover> manager_connection::hand_over(offer& offered, std::span<const int> descriptors,
                                                       clock::time_point deadline, watch* looking) {
     ticket_slot& slot = board_->slot(slot_);
-    const auto next = offer_next_ticket(slot, sequence_);
-    if (!next) {
-        // The manager has given the slot to another worker, so this connection has ended.
-        state_ = state::broken;
-        return std::nullopt;
-    }
+    const auto next = next_ticket(slot);
+    if (!next)
+        return last_word(deadline);
     sequence_ = *next;
     offered.set_ticket({slot_, sequence_});
     switch (send_message(socket_.get(), offered.message(), descriptors)) {
     case send_result::sent:
         break;
     case send_result::peer_gone:
-        state_ = state::broken;
-        // Its last word, if it has one, is here or comes in this moment, before the connection's end.
-        (void)wait(deadline);
-        if (const heard last = hear_answer(); last.said == heard::what::refused)
-            return declined(last.reason);
-        return std::nullopt;
+        return last_word(deadline);
     case send_result::would_block:
         (void)revoke_ticket(slot, sequence_);
         return declined(decline_reason::manager_unresponsive, EAGAIN);

@@ -93,6 +93,8 @@ class manager_connection {
     [[nodiscard]] receive_result receive();
     [[nodiscard]] std::optional<handover> take_hello(const shared_board& known);
     [[nodiscard]] heard hear_answer();
+    [[nodiscard]] std::optional<std::uint64_t> next_ticket(ticket_slot& slot) const noexcept;
+    [[nodiscard]] std::optional<handover> last_word(clock::time_point deadline);
     [[nodiscard]] heard await_answer(ticket_slot& slot, clock::time_point deadline, watch* looking) noexcept;
     [[nodiscard]] handover conclude(const heard& last, ticket_slot& slot) noexcept;
 

@@ -17,7 +17,8 @@ namespace dlhandoff {
 ///
 /// One slot belongs to one connection between a worker and a manager, which has one offer under way at most.
 /// A worker may learn late that its connection has ended and the slot is another's: it offers only from the
-/// word that it left there (offer_next_ticket), so it can't take away what the new owner has offered.
+/// word that it left there (offer_next_ticket), so it can't take away what the new owner has offered. It may
+/// still offer before the new owner's first offer, which then goes past it.
 /// Lives in shared memory: the other side may write anything there; the worst that a wrong value does is to
 /// make an offer fail or a response be dropped.
 enum class ticket_state : std::uint8_t { vacant = 0, offered = 1, claimed = 2, revoked = 3 };
@@ -35,7 +36,8 @@ struct ticket {
 };
 
 /// Worker: marks the slot as offered under the next sequence number, which it returns. `last`: that of its
-/// own last offer there, or last_sequence() when it got the slot. Nothing: the slot has another owner by now.
+/// own last offer there, or last_sequence() when it got the slot. Nothing: another owner of the slot
+/// has offered since.
 [[nodiscard]] std::optional<std::uint64_t> offer_next_ticket(ticket_slot& slot, std::uint64_t last) noexcept;
 
 /// The same for a slot that surely has no other owner.
