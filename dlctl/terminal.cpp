@@ -112,7 +112,10 @@ signal_notes::event signal_notes::wait(std::chrono::milliseconds time, bool keys
         return event::signal;
     }
     const ssize_t got = ::read(STDIN_FILENO, &key, 1);
-    return got == 1 ? event::key : got < 0 && errno == EINTR ? event::signal : event::input_ended;
+    if (got == 1)
+        return event::key;
+    const bool nothing = got == 0 ? (watched[1].revents & (POLLHUP | POLLERR)) == 0 : errno == EINTR;
+    return nothing ? event::signal : event::input_ended;
 }
 
 screen::screen() noexcept {
@@ -128,7 +131,7 @@ void screen::enter() noexcept {
     if (keys_) {
         termios raw = before_;
         raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO); // Ctrl-C and Ctrl-Z go on being signals
-        raw.c_cc[VMIN] = 1;
+        raw.c_cc[VMIN] = 0; // a signal drops the keys typed before it, also between poll() and read()
         raw.c_cc[VTIME] = 0;
         ::tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
     }
