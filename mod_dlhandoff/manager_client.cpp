@@ -226,13 +226,14 @@ manager_client::found manager_client::find_connection(clock::time_point deadline
     bool can_connect = true;
     bool has_other = false;
     manager_set avoided = except;
+    std::optional<manager_choice> best;
     {
         const std::lock_guard lock(mutex_);
         const auto now = clock::now();
         const manager_set owing = settle_suspects();
         drop_the_dead();
         avoided |= owing;
-        const auto best = board_ ? choose_manager(*board_, now, avoided) : std::nullopt;
+        best = board_ ? choose_manager(*board_, now, avoided) : std::nullopt;
         if (const auto declined = decline_without_asking(best, owing, now)) {
             result.failure = *declined;
             return result;
@@ -263,7 +264,8 @@ manager_client::found manager_client::find_connection(clock::time_point deadline
     if (auto* fresh = std::get_if<connection>(&made)) {
         take_board_of(**fresh);
         // To another manager than was wanted: its pool is to have no more than offers were ever under way.
-        if (connections& pool = idle_[(*fresh)->manager()]; !pool.empty())
+        if (connections& pool = idle_[(*fresh)->manager()];
+            best && best->index != (*fresh)->manager() && !pool.empty())
             pool.erase(pool.begin());
         if (!avoided.test((*fresh)->manager()) || (*fresh)->tickets() != known) {
             result.ready = std::move(*fresh);

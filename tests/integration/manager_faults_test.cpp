@@ -314,13 +314,13 @@ TEST_P(false_manager, that_claims_late_finds_the_offer_revoked_alone) {
 }
 
 TEST_P(false_manager, that_claims_and_answers_late_is_the_only_one_who_sends) {
-    site here(one_worker(GetParam(), "100ms", false));
+    site here(one_worker(GetParam(), "500ms", false));
     here.add_document("file", size);
     const fake_manager fake(here.manager().socket(), [](auto& peer) {
         peer.say_hello();
         while (const auto offer = peer.next_offer()) {
             EXPECT_TRUE(peer.claim(*offer));
-            std::this_thread::sleep_for(300ms);
+            std::this_thread::sleep_for(700ms);
             peer.answer(*offer, true);
             peer.send_response(*offer);
         }

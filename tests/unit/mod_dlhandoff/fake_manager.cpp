@@ -94,6 +94,8 @@ void fake_manager::run() {
         for (const auto& one : sessions_)
             watched.push_back({one->socket.get(), POLLIN, 0});
         ::poll(watched.data(), watched.size(), -1);
+        eventfd_t count = 0;
+        ::eventfd_read(wake_.get(), &count); // before looking at what was asked for: no wake-up is lost
         for (std::size_t i = sessions_.size(); i-- > 0;)
             if (watched[i + 2].revents != 0 && !take_offer(*sessions_[i]))
                 sessions_.erase(sessions_.begin() + static_cast<std::ptrdiff_t>(i));
@@ -114,8 +116,6 @@ void fake_manager::run() {
                 one->hanging = 0;
             }
         }
-        eventfd_t count = 0;
-        ::eventfd_read(wake_.get(), &count);
     }
     sessions_.clear();
 }
