@@ -4,7 +4,8 @@ namespace dlhandoff::test {
 namespace {
 
 std::string handoff_configuration(const site_options& options, const temporary_directory& directory) {
-    std::string text = "DLHandoffMinSize 64K\n"; // so that small documents will do
+    // Small documents will do, and a machine that stalls for a moment is no manager that does not answer.
+    std::string text = "DLHandoffMinSize 64K\nDLHandoffClaimTimeout 5s\n";
     text += options.handoff.empty() ? "DLHandoff On\nDLHandoffTag %{HTTP:X-Probe}\n" : options.handoff;
     if (options.how.service)
         text += "DLHandoffManager unix:" + (directory / "manager/manager.sock") + '\n';
