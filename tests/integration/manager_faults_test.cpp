@@ -11,8 +11,10 @@ namespace {
 constexpr std::uint64_t size = 300'000;
 constexpr std::uint64_t large = 32 << 20;
 
-/// One worker that takes requests, so that each test knows who has met the fault already.
-site_options one_worker(const setup& how, const std::string& claim_timeout = "250ms",
+/// One worker that takes requests, so that each test knows who has met the fault already. The times that
+/// tests expect of responses are well below the claim timeout, or above: whether it was waited for is what
+/// they tell.
+site_options one_worker(const setup& how, const std::string& claim_timeout = "1s",
                         bool start_manager = true) {
     return {.how = how,
             .httpd = {.processes = 1,
@@ -42,7 +44,7 @@ TEST_P(manager_faults, absence_costs_nothing_alone) {
     for (int i = 0; i < 20; ++i) {
         const auto response = client.get("/file");
         here.expect_served(response, "file", "manager-down");
-        EXPECT_LT(response.duration, 500ms);
+        EXPECT_LT(response.duration, 1s);
         EXPECT_EQ(response.new_connections, i == 0 ? 1 : 0) << "served by httpd, so it keeps the connection";
     }
     // Once a minute at most.
@@ -53,7 +55,7 @@ TEST_P(manager_faults, absence_costs_nothing_alone) {
     EXPECT_NE(log.find(here.manager().socket()), std::string::npos);
 
     here.manager().start();
-    EXPECT_LT(time_until_handed_off(here, client), 1s);
+    EXPECT_LT(time_until_handed_off(here, client), 3s);
 }
 
 TEST_P(manager_faults, hanging_costs_the_claim_timeout_once_alone) {
@@ -64,15 +66,15 @@ TEST_P(manager_faults, hanging_costs_the_claim_timeout_once_alone) {
     auto client = here.client(); // a connection that the manager has would hang with it
     const auto first = client.get("/file");
     here.expect_served(first, "file", "manager-timeout");
-    EXPECT_GE(first.duration, 250ms);
-    EXPECT_LT(first.duration, 750ms);
+    EXPECT_GE(first.duration, 1s);
+    EXPECT_LT(first.duration, 2s);
     for (int i = 0; i < 10; ++i) {
         const auto response = client.get("/file");
         here.expect_served(response, "file", "manager-unresponsive");
-        EXPECT_LT(response.duration, 200ms);
+        EXPECT_LT(response.duration, 600ms);
     }
     here.manager().resume();
-    EXPECT_LT(time_until_handed_off(here, client), 1s);
+    EXPECT_LT(time_until_handed_off(here, client), 3s);
     // The offer that was revoked is not sent a second time.
     EXPECT_TRUE(eventually(
         [&] { return here.transfers().lines().size() == here.httpd().requests_with_note("claimed"); }));
@@ -85,14 +87,14 @@ TEST_P(manager_faults, hanging_before_the_first_offer_costs_the_claim_timeout_on
     auto client = here.client();
     const auto first = client.get("/file");
     here.expect_served(first, "file", "manager-unresponsive");
-    EXPECT_LT(first.duration, 750ms);
+    EXPECT_LT(first.duration, 2s);
     for (int i = 0; i < 10; ++i) {
         const auto response = client.get("/file");
         here.expect_served(response, "file", "manager-unresponsive");
-        EXPECT_LT(response.duration, 200ms);
+        EXPECT_LT(response.duration, 600ms);
     }
     here.manager().resume();
-    EXPECT_LT(time_until_handed_off(here, client), 1s);
+    EXPECT_LT(time_until_handed_off(here, client), 3s);
 }
 
 TEST_P(manager_faults, death_before_the_offer_costs_nothing_alone) {
@@ -104,10 +106,10 @@ TEST_P(manager_faults, death_before_the_offer_costs_nothing_alone) {
     for (int i = 0; i < 5; ++i) {
         const auto response = client.get("/file");
         here.expect_served(response, "file", "manager-down");
-        EXPECT_LT(response.duration, 500ms);
+        EXPECT_LT(response.duration, 2s);
     }
     here.manager().start();
-    EXPECT_LT(time_until_handed_off(here, client), 1s);
+    EXPECT_LT(time_until_handed_off(here, client), 3s);
 }
 
 TEST_P(manager_faults, death_while_a_worker_waits_costs_nothing) {
@@ -292,14 +294,14 @@ TEST_P(false_manager, that_dies_after_its_answer_ends_the_connection) {
 }
 
 TEST_P(false_manager, that_claims_late_finds_the_offer_revoked_alone) {
-    site here(one_worker(GetParam(), "100ms", false));
+    site here(one_worker(GetParam(), "500ms", false));
     here.add_document("file", size);
     std::atomic<int> won = 0;
     std::atomic<int> lost = 0;
     const fake_manager fake(here.manager().socket(), [&](auto& peer) {
         peer.say_hello();
         while (const auto offer = peer.next_offer()) {
-            std::this_thread::sleep_for(300ms);
+            std::this_thread::sleep_for(1500ms);
             ++(peer.claim(*offer) ? won : lost);
             peer.answer(*offer, false, refusal::ticket);
         }
@@ -307,20 +309,20 @@ TEST_P(false_manager, that_claims_late_finds_the_offer_revoked_alone) {
     auto client = here.client();
     const auto response = client.get("/file");
     here.expect_served(response, "file", "manager-timeout");
-    EXPECT_GE(response.duration, 100ms);
-    EXPECT_LT(response.duration, 280ms);
+    EXPECT_GE(response.duration, 500ms);
+    EXPECT_LT(response.duration, 1400ms) << "the late answer was waited for";
     EXPECT_TRUE(eventually([&] { return lost == 1; }));
     EXPECT_EQ(won, 0);
 }
 
 TEST_P(false_manager, that_claims_and_answers_late_is_the_only_one_who_sends) {
-    site here(one_worker(GetParam(), "500ms", false));
+    site here(one_worker(GetParam(), "1s", false));
     here.add_document("file", size);
     const fake_manager fake(here.manager().socket(), [](auto& peer) {
         peer.say_hello();
         while (const auto offer = peer.next_offer()) {
             EXPECT_TRUE(peer.claim(*offer));
-            std::this_thread::sleep_for(700ms);
+            std::this_thread::sleep_for(1300ms);
             peer.answer(*offer, true);
             peer.send_response(*offer);
         }
