@@ -102,7 +102,6 @@ def main():
     work = f"{asked.build}/compare"
     os.makedirs(work, exist_ok=True)
     results_file = f"{work}/compare{'' if how is settings.FULL else '-' + how.name}.json"
-    output = asked.output or (f"{TOP}/docs" if how is settings.FULL else work)
     # A part measured alone takes its place among the others of the last run.
     results = read_json(results_file) if asked.only or asked.report_only else {}
     results.setdefault("measures", {})
@@ -111,6 +110,9 @@ def main():
         measure_all(asked, how, results)
         with open(results_file, "w", encoding="utf-8") as file:
             json.dump(results, file, indent=1)
+    # The documents' report is never replaced by one of some parts alone.
+    whole = how is settings.FULL and all(name in results["measures"] for name in PARTS)
+    output = asked.output or (f"{TOP}/docs" if whole else work)
     report.write(results, output, f"{TOP}/docs/benchmarks-notes.md")
     print(f"\nWritten: {results_file}, {output}/benchmarks.md")
 
