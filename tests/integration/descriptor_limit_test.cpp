@@ -40,9 +40,7 @@ TEST_P(descriptor_limit, of_the_service_costs_no_client_a_byte_alone) {
     constexpr unsigned at_once = 200;
     constexpr std::uint64_t size = 1 << 20;
     site here({.how = {"event", true},
-               .httpd = {.processes = GetParam().processes,
-                         .threads = GetParam().threads,
-                         .configuration = "DLHandoffClaimTimeout 5s\n"},
+               .httpd = {.processes = GetParam().processes, .threads = GetParam().threads},
                .manager = "[limits]\ndescriptors = 64\n",
                .managers = {.managers = 1, .max_managers = 16, .duplicate_idle = "300ms"}});
     here.add_document("file", size);
