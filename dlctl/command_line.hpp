@@ -1,6 +1,6 @@
 #pragma once
 
-#include "dlmanagerd/admin_protocol.hpp"
+#include "shared/admin_protocol.hpp"
 
 #include <string>
 #include <variant>

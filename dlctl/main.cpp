@@ -24,7 +24,7 @@ std::string answer_text(const command_line& asked) {
             status.managers.push_back(*one);
         else if (const auto* all = std::get_if<admin::totals>(&line))
             status.all = *all;
-        else if (const auto* transfer = std::get_if<engine::transfer_listing>(&line))
+        else if (const auto* transfer = std::get_if<transfer_listing>(&line))
             transfers.push_back(*transfer);
         else if (const auto* ended = std::get_if<admin::cancelled>(&line))
             text += "Cancelled " + harmless(ended->id) + ".\n";

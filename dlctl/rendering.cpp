@@ -70,7 +70,7 @@ double part(std::uint64_t done, std::uint64_t of) {
     return of == 0 ? 1.0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(of));
 }
 
-std::optional<std::uint64_t> seconds_left(const engine::transfer_listing& one) {
+std::optional<std::uint64_t> seconds_left(const transfer_listing& one) {
     if (one.delivered >= one.expected)
         return 0;
     if (one.bytes_per_second == 0)

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "dlmanagerd/admin_protocol.hpp"
+#include "shared/admin_protocol.hpp"
 
 #include <cstddef>
 #include <string>
@@ -14,7 +14,7 @@ struct status_answer {
     std::vector<admin::manager_report> managers;
     admin::totals all;
 };
-using list_answer = std::vector<engine::transfer_listing>;
+using list_answer = std::vector<transfer_listing>;
 
 [[nodiscard]] std::string render_status(const status_answer& status, std::size_t width);
 /// In the order given.

@@ -41,7 +41,7 @@ picture ask(const std::string& socket, std::size_t most) {
             seen.status.managers.push_back(*one);
         else if (const auto* all = std::get_if<admin::totals>(&line))
             seen.status.all = *all;
-        else if (const auto* transfer = std::get_if<engine::transfer_listing>(&line))
+        else if (const auto* transfer = std::get_if<transfer_listing>(&line))
             seen.transfers.push_back(*transfer);
     };
     ask_service(socket, {admin::command::status, {}, {}, {}, 0}, take, patience);

@@ -1,6 +1,6 @@
-#include "dlmanagerd/command_line.hpp"
+#include "dlmanagerd/configuration/command_line.hpp"
 #include "dlmanagerd/service_log.hpp"
-#include "dlmanagerd/supervisor.hpp"
+#include "dlmanagerd/supervisor/supervisor.hpp"
 
 #include <cstdio>
 #include <exception>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "dlmanagerd/configuration.hpp"
+#include "dlmanagerd/configuration/configuration.hpp"
 #include "dlmanagerd/log_throttle.hpp"
 
 #include <spdlog/spdlog.h>

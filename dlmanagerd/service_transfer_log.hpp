@@ -1,7 +1,7 @@
 #pragma once
 
-#include "dlmanagerd/configuration.hpp"
-#include "dlmanagerd/engine/transfer_log.hpp"
+#include "dlmanagerd/configuration/configuration.hpp"
+#include "engine/transfer_log.hpp"
 
 namespace dlhandoff::service {
 

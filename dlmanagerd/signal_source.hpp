@@ -1,6 +1,6 @@
 #pragma once
 
-#include "dlmanagerd/engine/event_loop.hpp"
+#include "engine/event_loop.hpp"
 #include "shared/file_descriptor.hpp"
 
 #include <functional>

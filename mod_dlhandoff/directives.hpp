@@ -1,7 +1,7 @@
 #pragma once
 
-#include "dlmanagerd/engine/ledger.hpp"
-#include "dlmanagerd/engine/limits.hpp"
+#include "engine/limits/ledger.hpp"
+#include "engine/limits/limits.hpp"
 #include "shared/offer.hpp"
 
 #include <httpd.h>

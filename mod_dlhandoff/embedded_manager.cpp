@@ -1,6 +1,6 @@
 #include "mod_dlhandoff/embedded_manager.hpp"
 
-#include "dlmanagerd/engine/signal_mask.hpp"
+#include "engine/signal_mask.hpp"
 
 #include <cerrno>
 #include <string>

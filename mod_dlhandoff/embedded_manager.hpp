@@ -1,6 +1,6 @@
 #pragma once
 
-#include "dlmanagerd/engine/engine_thread.hpp"
+#include "engine/engine_thread.hpp"
 #include "mod_dlhandoff/handover.hpp"
 #include "shared/offer.hpp"
 

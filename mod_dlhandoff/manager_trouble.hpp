@@ -1,6 +1,6 @@
 #pragma once
 
-#include "dlmanagerd/engine/connection_return.hpp"
+#include "engine/client/connection_return.hpp"
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/handover.hpp"
 

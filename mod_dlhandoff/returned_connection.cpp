@@ -1,6 +1,6 @@
 #include "mod_dlhandoff/returned_connection.hpp"
 
-#include "dlmanagerd/engine/signal_mask.hpp"
+#include "engine/signal_mask.hpp"
 #include "mod_dlhandoff/child.hpp"
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/manager_user.hpp"

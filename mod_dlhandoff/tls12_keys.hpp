@@ -1,6 +1,6 @@
 #pragma once
 
-#include "dlmanagerd/engine/tls_suite.hpp"
+#include "engine/tls/tls_suite.hpp"
 #include "mod_dlhandoff/tls_library.hpp"
 #include "shared/tls_session.hpp"
 

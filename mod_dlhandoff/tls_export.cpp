@@ -1,6 +1,6 @@
 #include "mod_dlhandoff/tls_export.hpp"
 
-#include "dlmanagerd/engine/tls_suite.hpp"
+#include "engine/tls/tls_suite.hpp"
 #include "mod_dlhandoff/tls12_keys.hpp"
 #include "mod_dlhandoff/tls_library.hpp"
 

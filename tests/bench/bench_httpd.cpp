@@ -16,8 +16,8 @@
 #include "tests/bench/role.hpp"
 #include "tests/bench/sample.hpp"
 #include "tests/bench/slow_clients.hpp"
-#include "tests/integration/private_httpd.hpp"
-#include "tests/integration/private_manager.hpp"
+#include "tests/integration/harness/private_httpd.hpp"
+#include "tests/integration/harness/private_manager.hpp"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>

@@ -9,8 +9,8 @@
 #include "tests/bench/memory_use.hpp"
 #include "tests/bench/role.hpp"
 #include "tests/bench/slow_clients.hpp"
-#include "tests/integration/private_httpd.hpp"
-#include "tests/integration/private_manager.hpp"
+#include "tests/integration/harness/private_httpd.hpp"
+#include "tests/integration/harness/private_manager.hpp"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>

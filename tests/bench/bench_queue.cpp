@@ -1,7 +1,7 @@
 /// What it costs to decide who may send: a request that comes, waits, is started, and leaves; and what the
 /// ledger that several engines share adds to it.
-#include "dlmanagerd/engine/admission.hpp"
-#include "dlmanagerd/engine/ledger.hpp"
+#include "engine/limits/admission.hpp"
+#include "engine/limits/ledger.hpp"
 
 #include <benchmark/benchmark.h>
 #include <cstddef>

@@ -1,7 +1,7 @@
 /// What sharing rates costs: a question where no rate is in force, and the CPU time that a simulated second
 /// of 1,000 downloads takes, wake-ups and questions, but not sending (Google Benchmark). `share_of_a_core`
 /// 0.02 is 2 %.
-#include "dlmanagerd/engine/bandwidth.hpp"
+#include "engine/limits/bandwidth.hpp"
 
 #include <benchmark/benchmark.h>
 #include <string>

@@ -1,7 +1,7 @@
 /// What TLS records cost a manager's thread: to read their plaintext from a file in the page cache, seal
 /// them, and send them over loopback to a client that drops them; CPU seconds per GB (Google Benchmark). By
 /// cipher suite, records a batch (one send each), and how the plaintext is read.
-#include "dlmanagerd/engine/tls_record.hpp"
+#include "engine/tls/tls_record.hpp"
 #include "tests/bench/loopback.hpp"
 #include "tests/bench/role.hpp"
 #include "tests/bench/sample.hpp"

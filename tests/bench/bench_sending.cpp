@@ -10,8 +10,8 @@
 /// something, and the client pays. The deeper a server queues, the more of its work the clients pay for.
 /// Hence two more figures: sender and clients together, which leaves nothing out; and a plain loop with the
 /// engine's least TCP_NOTSENT_LOWAT, whose share of the work is the engine's.
-#include "dlmanagerd/engine/engine.hpp"
-#include "dlmanagerd/engine/transfer.hpp"
+#include "engine/engine.hpp"
+#include "engine/transfer.hpp"
 #include "tests/bench/cpu_time.hpp"
 #include "tests/bench/fast_clients.hpp"
 #include "tests/bench/loopback.hpp"

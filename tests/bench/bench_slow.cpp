@@ -6,7 +6,7 @@
 /// Over loopback the clients' receive queues are on the same machine and in the same total
 /// (/proc/net/sockstat), which a real server does not pay for: so the manager's sockets are also counted
 /// alone (SO_MEMINFO). A bit of what they hold would be on the line instead.
-#include "dlmanagerd/engine/engine.hpp"
+#include "engine/engine.hpp"
 #include "tests/bench/descriptor_limit.hpp"
 #include "tests/bench/loopback.hpp"
 #include "tests/bench/memory_use.hpp"

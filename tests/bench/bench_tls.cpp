@@ -10,9 +10,9 @@
 #include "tests/bench/median.hpp"
 #include "tests/bench/private_nginx.hpp"
 #include "tests/bench/role.hpp"
-#include "tests/integration/documents.hpp"
-#include "tests/integration/private_httpd.hpp"
-#include "tests/integration/private_manager.hpp"
+#include "tests/integration/harness/documents.hpp"
+#include "tests/integration/harness/private_httpd.hpp"
+#include "tests/integration/harness/private_manager.hpp"
 
 #include <CLI/CLI.hpp>
 #include <arpa/inet.h>

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "tests/bench/loopback.hpp"
-#include "tests/integration/private_httpd.hpp"
+#include "tests/integration/harness/private_httpd.hpp"
 
 #include <arpa/inet.h>
 #include <stdexcept>

@@ -1,7 +1,7 @@
 #include "tests/bench/private_nginx.hpp"
 
-#include "tests/integration/eventually.hpp"
-#include "tests/integration/raw_client.hpp"
+#include "tests/integration/harness/eventually.hpp"
+#include "tests/integration/harness/raw_client.hpp"
 
 #include <csignal>
 #include <cstdio>

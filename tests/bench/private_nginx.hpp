@@ -1,8 +1,8 @@
 #pragma once
 
 #include "tests/bench/loopback.hpp"
-#include "tests/integration/child_process.hpp"
-#include "tests/integration/temporary_directory.hpp"
+#include "tests/integration/harness/child_process.hpp"
+#include "tests/integration/harness/temporary_directory.hpp"
 
 #include <memory>
 #include <string>

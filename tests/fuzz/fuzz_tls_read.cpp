@@ -4,7 +4,7 @@
 //
 // An input: one byte that chooses the suite, then steps until it ends (tls_read_input.hpp).
 
-#include "dlmanagerd/engine/tls_channel.hpp"
+#include "engine/tls/tls_channel.hpp"
 #include "shared/file_descriptor.hpp"
 #include "tests/fuzz/tls_read_input.hpp"
 

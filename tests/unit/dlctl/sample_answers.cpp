@@ -32,7 +32,7 @@ dlctl::status_answer sample_status() {
 }
 
 dlctl::list_answer sample_list() {
-    engine::transfer_listing fast;
+    transfer_listing fast;
     fast.id = "mie3x2k1-3ab-1041";
     fast.manager = "m1";
     fast.state = "sending";
@@ -46,7 +46,7 @@ dlctl::list_answer sample_list() {
     fast.delivered = 1'000'000'000;
     fast.age = 10s;
     fast.bytes_per_second = 100'000'000;
-    engine::transfer_listing slow = fast;
+    transfer_listing slow = fast;
     slow.id = "mie3x2k1-3ab-7";
     slow.client = "2001:db8:1234:5678:9abc:def0:1234:5678";
     slow.transfer_class = "bulk";
@@ -54,20 +54,20 @@ dlctl::list_answer sample_list() {
     slow.expected = 700'000'000;
     slow.sent = slow.delivered = 350'000'000;
     slow.bytes_per_second = 20'000;
-    engine::transfer_listing waiting = fast;
+    transfer_listing waiting = fast;
     waiting.id = "mie3x2k1-3ab-1042";
     waiting.state = "queued";
     waiting.expected = 70'000;
     waiting.sent = waiting.delivered = waiting.bytes_per_second = 0;
-    engine::transfer_listing closing = waiting;
+    transfer_listing closing = waiting;
     closing.id = "mie3x2k9-3ac-9";
     closing.state = "draining";
     closing.sent = closing.delivered = closing.expected;
     return {slow, waiting, fast, closing};
 }
 
-engine::transfer_listing hostile_transfer() {
-    engine::transfer_listing one = sample_list().front();
+transfer_listing hostile_transfer() {
+    transfer_listing one = sample_list().front();
     one.id = "m1\x1b[31m";
     one.state = "\x07";
     one.client = "\x1b]0;owned\x07";

@@ -9,7 +9,7 @@ namespace dlhandoff::test {
 /// Four transfers: fast, slow, queued, done but for the client's close.
 [[nodiscard]] dlctl::list_answer sample_list();
 /// Names made to harm a terminal.
-[[nodiscard]] engine::transfer_listing hostile_transfer();
+[[nodiscard]] transfer_listing hostile_transfer();
 
 /// The whole answer to a request, as the service sends it.
 [[nodiscard]] std::string encoded(const dlctl::status_answer& status);

@@ -1,4 +1,4 @@
-#include "dlmanagerd/engine/deadline_heap.hpp"
+#include "engine/deadline_heap.hpp"
 
 #include <gtest/gtest.h>
 #include <map>

@@ -1,4 +1,4 @@
-#include "download.hpp"
+#include "tests/unit/engine/download.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>

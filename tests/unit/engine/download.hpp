@@ -1,6 +1,6 @@
 #pragma once
 
-#include "dlmanagerd/engine/engine.hpp"
+#include "engine/engine.hpp"
 #include "shared/file_descriptor.hpp"
 #include "shared/offer.hpp"
 

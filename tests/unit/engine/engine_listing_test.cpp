@@ -1,6 +1,6 @@
-#include "dlmanagerd/engine/engine.hpp"
+#include "engine/engine.hpp"
 
-#include "download.hpp"
+#include "tests/unit/engine/download.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,8 +10,6 @@
 
 namespace dlhandoff::test {
 namespace {
-
-using engine::transfer_listing;
 
 /// Clients that don't read: their transfers stay.
 struct engine_listing_test : testing::Test {

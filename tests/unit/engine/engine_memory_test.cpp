@@ -1,7 +1,7 @@
 // Without memory, wherever it runs out: a response has one sender, and no transfer is left behind.
-#include "download.hpp"
-#include "memory_shortage.hpp"
-#include "return_listener.hpp"
+#include "tests/unit/engine/client/return_listener.hpp"
+#include "tests/unit/engine/download.hpp"
+#include "tests/unit/engine/memory_shortage.hpp"
 
 #include <gtest/gtest.h>
 #include <new>

@@ -1,8 +1,8 @@
-#include "dlmanagerd/engine/engine.hpp"
+#include "engine/engine.hpp"
 
-#include "download.hpp"
+#include "tests/unit/engine/download.hpp"
 
-#include "dlmanagerd/engine/transfer.hpp"
+#include "engine/transfer.hpp"
 
 #include <filesystem>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
-#include "dlmanagerd/engine/engine_thread.hpp"
+#include "engine/engine_thread.hpp"
 
-#include "download.hpp"
+#include "tests/unit/engine/download.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -1,4 +1,4 @@
-#include "dlmanagerd/engine/event_loop.hpp"
+#include "engine/event_loop.hpp"
 
 #include <atomic>
 #include <cerrno>

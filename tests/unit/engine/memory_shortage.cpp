@@ -1,4 +1,4 @@
-#include "memory_shortage.hpp"
+#include "tests/unit/engine/memory_shortage.hpp"
 
 #include <cstddef>
 #include <cstdlib>

@@ -1,6 +1,6 @@
-#include "dlmanagerd/engine/offer_check.hpp"
+#include "engine/offer_check.hpp"
 
-#include "download.hpp"
+#include "tests/unit/engine/download.hpp"
 
 #include <algorithm>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // Downloads that wait for their turn, as their clients see it.
-#include "download.hpp"
-#include "return_listener.hpp"
-#include "tls_peers.hpp"
+#include "tests/unit/engine/client/return_listener.hpp"
+#include "tests/unit/engine/download.hpp"
+#include "tests/unit/engine/tls/tls_peers.hpp"
 
 #include <algorithm>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // Rates, the minimum speed and the kernel's memory, on real connections. How exactly rates are kept and
 // shared is bandwidth_test's to say; here, that they are asked.
-#include "download.hpp"
-#include "tls_peers.hpp"
+#include "tests/unit/engine/download.hpp"
+#include "tests/unit/engine/tls/tls_peers.hpp"
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>

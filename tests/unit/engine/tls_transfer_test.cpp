@@ -1,5 +1,5 @@
-#include "dlmanagerd/engine/kernel_tls.hpp"
-#include "tls_peers.hpp"
+#include "engine/tls/kernel_tls.hpp"
+#include "tests/unit/engine/tls/tls_peers.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
-#include "dlmanagerd/engine/transfer_log.hpp"
+#include "engine/transfer_log.hpp"
 
-#include "download.hpp"
+#include "tests/unit/engine/download.hpp"
 
 #include <cerrno>
 #include <cstdlib>

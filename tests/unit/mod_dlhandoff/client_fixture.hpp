@@ -1,6 +1,6 @@
 #pragma once
 
-#include "fake_manager.hpp"
+#include "tests/unit/mod_dlhandoff/fake_manager.hpp"
 
 #include "mod_dlhandoff/manager_client.hpp"
 #include "shared/offer.hpp"

@@ -1,4 +1,4 @@
-#include "fake_manager.hpp"
+#include "tests/unit/mod_dlhandoff/fake_manager.hpp"
 
 #include "shared/offer.hpp"
 

@@ -1,5 +1,5 @@
 // Which of several managers an offer goes to.
-#include "client_fixture.hpp"
+#include "tests/unit/mod_dlhandoff/client_fixture.hpp"
 
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-#include "client_fixture.hpp"
+#include "tests/unit/mod_dlhandoff/client_fixture.hpp"
 
 #include <atomic>
 #include <optional>

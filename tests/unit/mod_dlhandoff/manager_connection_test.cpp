@@ -1,4 +1,4 @@
-#include "client_fixture.hpp"
+#include "tests/unit/mod_dlhandoff/client_fixture.hpp"
 
 #include "mod_dlhandoff/manager_connection.hpp"
 

@@ -1,5 +1,5 @@
 // Offers as messages from outside: spoilt ones, and unusual ones.
-#include "offer_examples.hpp"
+#include "tests/unit/shared/offer_examples.hpp"
 
 namespace dlhandoff {
 namespace {

@@ -1,4 +1,4 @@
-#include "offer_examples.hpp"
+#include "tests/unit/shared/offer_examples.hpp"
 
 namespace dlhandoff {
 namespace {

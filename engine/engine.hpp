@@ -1,0 +1,177 @@
+#pragma once
+
+#include "engine/client/connection_return.hpp"
+#include "engine/client/idle_connections.hpp"
+#include "engine/deadline_heap.hpp"
+#include "engine/event_loop.hpp"
+#include "engine/files/file_table.hpp"
+#include "engine/files/read_ahead.hpp"
+#include "engine/limits/admission.hpp"
+#include "engine/limits/bandwidth.hpp"
+#include "engine/limits/limits.hpp"
+#include "engine/limits/tcp_memory.hpp"
+#include "engine/transfer_log.hpp"
+#include "shared/offer.hpp"
+#include "shared/transfer_listing.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace dlhandoff::engine {
+
+class transfer;
+struct tls_workplace;
+
+struct engine_options {
+    std::string manager = "m1";              ///< its name in the transfer log
+    limit_table limits{};                    ///< of downloads
+    std::shared_ptr<ledger_member> member{}; ///< of those engines with which it shares them; null: none
+    /// Theirs, if killed processes' columns are this engine's to clear, and who shares the kernel's memory is
+    /// its to count; null: somebody else does both.
+    const ledger* shares = nullptr;
+    std::uint64_t tcp_memory = 0; ///< bytes that the kernel may hold for clients; 0: see tcp_memory.hpp
+    return_policy back{};         ///< where connections that go on may go
+    std::size_t max_idle = 0;     ///< of these, that may wait at the same time; 0: no bound
+};
+
+/// Sends downloads: takes offers over, sends each response over its client's socket without ever waiting,
+/// gives connections that go on back to httpd with their next request, and writes the transfer log. Knows
+/// nothing of httpd or of processes.
+///
+/// One thread, the loop's. A claim takes two steps, because the answer to the worker must come before the
+/// first byte to the client: prepare() checks and takes ownership without a visible effect; begin() starts to
+/// send.
+class engine {
+  public:
+    engine(event_loop& loop, engine_options options, transfer_log log);
+    ~engine();
+    engine(const engine&) = delete;
+    engine& operator=(const engine&) = delete;
+
+    struct transfer_deleter {
+        void operator()(transfer* ended) const noexcept;
+    };
+    using prepared = std::unique_ptr<transfer, transfer_deleter>;
+
+    /// Checks the offer against its descriptors (client, then files), which it takes over. Dropping what it
+    /// returns drops the descriptors: the client's connection is untouched in httpd.
+    [[nodiscard]] std::variant<prepared, refusal> prepare(offer offered,
+                                                          std::vector<file_descriptor> descriptors);
+
+    /// Takes over an offer that has passed check_offer(); null if the kernel can't watch
+    /// the client.
+    [[nodiscard]] prepared adopt(offer offered, std::vector<file_descriptor> descriptors);
+
+    /// Sends, or lets it wait for its turn. From here on this engine owns the response. Throws
+    /// std::bad_alloc: then it does not, nothing has been sent, and nothing will be.
+    void begin(prepared ready);
+
+    /// Does what is due: gives every transfer that can go on its turn, ends those whose time is up, writes
+    /// the log. Call once after every event_loop::run_once().
+    void run_turns();
+
+    /// When run_turns() wants to be called next, at the latest.
+    [[nodiscard]] clock::time_point next_deadline() const noexcept;
+
+    /// Transfers under way, those that wait for their turn and those that linger included.
+    [[nodiscard]] std::size_t active() const noexcept { return transfers_; }
+    /// Of these, those that wait for their turn.
+    [[nodiscard]] std::size_t queued() const noexcept { return admission_.waiting(); }
+    /// Of responses, given to the kernel, all transfers so far.
+    [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
+    /// Bytes that the kernel holds for clients, and what it may; see tcp_memory.hpp.
+    [[nodiscard]] const tcp_memory& memory() const noexcept { return tcp_memory_; }
+
+    /// Lists transfers in pieces, so that many of them don't stop the loop: begin_listing() takes all that
+    /// are under way; then each list() visits up to `most` of those that still are, and says whether some are
+    /// left. One listing at a time; `visit` must change nothing here.
+    void begin_listing() noexcept { next_listed_ = all_; }
+    bool list(std::size_t most, const std::function<void(const transfer_listing&)>& visit);
+    /// Ends a transfer under way: its client sees a reset, unless the kernel has the whole response, and the
+    /// log says `cancelled`. False if none has this id, as the log and a listing have it.
+    bool cancel(std::string_view id);
+
+    /// Connections that wait for their clients' next requests, go back to httpd, or are being ended.
+    [[nodiscard]] std::size_t idle() const noexcept { return idle_.size(); }
+    /// Closes up to `count` of them, those with the least time left: when descriptors run out.
+    void close_idle(std::size_t count) { idle_.close_waiting(count); }
+
+    /// Descriptors of clients and files that it holds now.
+    [[nodiscard]] std::size_t descriptors_used() const noexcept {
+        return transfers_ + files_.size() + idle_.size();
+    }
+
+    /// From now on prepare() refuses with `stopping`, and no connection waits for a next request; transfers
+    /// that are under way go on.
+    void stop_accepting();
+
+    /// Ends every transfer at once: the clients see their connections reset, the log says `how`. Idle
+    /// connections are closed.
+    void end_all(outcome how);
+
+    /// Also for those that are under way.
+    void set_limits(limit_table limits, std::uint64_t tcp_memory);
+    /// So many engines, this one included, have the kernel's memory together; at least 1.
+    void share_memory_with(std::size_t engines) noexcept { tcp_memory_.share_with(engines); }
+    void set_log(transfer_log log);
+    void set_return_policy(return_policy back) { idle_.set_policy(std::move(back)); }
+    void set_max_idle(std::size_t most) noexcept { idle_.set_most(most); }
+
+  private:
+    friend class transfer;
+    // For transfers: see transfer.hpp.
+    [[nodiscard]] tls_workplace& tls_place();
+    void make_ready(transfer& one) noexcept;
+    void turn_away(transfer& one);
+    // The limits: see engine_limits.cpp.
+    void start(transfer& one);
+    void start_those_whose_turn_it_is();
+    /// Clears killed engines' columns, if that is its business and has not been done lately; whether it
+    /// cleared any.
+    bool reclaim_killed();
+    void run_limits();
+    void share_rates();
+    [[nodiscard]] double client_fraction(std::string_view client_key,
+                                         std::optional<std::size_t> limits_class) const;
+    enum class connection_end : std::uint8_t { close, keep_alive };
+    /// Destroys it, whatever fails: its log line may be lost, or its connection closed.
+    void finish(transfer& one, outcome how, connection_end end = connection_end::close) noexcept;
+    void add_to_log(const transfer& one, outcome how) noexcept;
+    void take_from_turn_queue(transfer& one) noexcept;
+    [[nodiscard]] std::string id_of(const transfer& one) const;
+
+    event_loop& loop_;
+    engine_options options_;
+    transfer_log log_;
+    file_table files_;
+    read_ahead read_ahead_;
+    tcp_memory tcp_memory_;
+    admission admission_;
+    bandwidth bandwidth_;
+    clock::time_point recheck_at_ = clock::time_point::max(); ///< when others' use of limits is looked at
+    clock::time_point reclaim_at_{};                          ///< when killed ones' columns are cleared
+    clock::time_point count_at_{};                            ///< when those who share memory are counted
+    clock::time_point share_at_{};                            ///< when others are told of the use of rates
+    bool demands_ = false; ///< others have been told of some, and are to hear when it has gone
+    idle_connections idle_;
+    std::unique_ptr<tls_workplace> tls_place_; ///< made for the first TLS connection
+    deadline_heap<transfer> deadlines_;
+    transfer* ready_first_ = nullptr; ///< the turn queue: those that can send now
+    transfer* ready_last_ = nullptr;
+    transfer* all_ = nullptr;         ///< every transfer that was begun, linked
+    transfer* next_listed_ = nullptr; ///< of these, where list() goes on
+    std::size_t transfers_ = 0;
+    std::uint64_t last_id_ = 0;
+    std::uint64_t bytes_sent_ = 0;
+    std::string id_prefix_;
+    bool accepting_ = true;
+};
+
+} // namespace dlhandoff::engine

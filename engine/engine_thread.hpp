@@ -1,0 +1,52 @@
+#pragma once
+
+#include "engine/engine.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace dlhandoff::engine {
+
+/// An engine on a thread of its own, for a process that has other things to do: httpd's children, in embedded
+/// mode.
+///
+/// All signals are blocked on the thread. Every function may be called from any thread unless it says
+/// otherwise.
+class engine_thread {
+  public:
+    /// Starts the thread. Throws std::system_error.
+    engine_thread(engine_options options, transfer_log log);
+    /// Ends all transfers (outcome shutdown) and joins the thread.
+    ~engine_thread();
+    engine_thread(const engine_thread&) = delete;
+    engine_thread& operator=(const engine_thread&) = delete;
+
+    /// Offers, claims and begins in one step; with limits by which the thread may refuse, it is waited for.
+    /// Nothing: the engine owns the response now, and its descriptors
+    /// (the client's socket first, then the files: give duplicates). A refusal: nothing has been sent and
+    /// nothing will be.
+    [[nodiscard]] std::optional<refusal> take(offer offered, std::vector<file_descriptor> descriptors);
+
+    /// Closes some of the connections that wait for their clients' next requests: when this process runs out
+    /// of descriptors.
+    void close_idle() noexcept;
+
+    /// No new transfers, and no connection waits any more; returns when all have ended, or when cut() was
+    /// called.
+    void drain();
+
+    /// Ends every transfer at once and makes drain() return. Async-signal-safe.
+    void cut() noexcept;
+
+    /// Transfers under way, those included that have been taken but not begun.
+    [[nodiscard]] std::size_t active() const noexcept;
+
+  private:
+    struct state;
+    std::unique_ptr<state> state_;
+};
+
+} // namespace dlhandoff::engine

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "engine/event_loop.hpp"
+#include "engine/files/file_table.hpp"
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace dlhandoff::engine {
+
+/// A few threads that read cold stretches of files into the page cache, so that the loop's thread never waits
+/// for a disk. The threads start with the first request. All functions belong to the loop's thread.
+class read_ahead {
+  public:
+    struct request;
+
+    /// Throws std::system_error.
+    explicit read_ahead(event_loop& loop);
+    /// Waits for the reads under way.
+    ~read_ahead();
+    read_ahead(const read_ahead&) = delete;
+    read_ahead& operator=(const read_ahead&) = delete;
+
+    /// Asks for [offset, offset + length) of the file. When it has been read, or could not be,
+    /// `owner.on_events(0)` is called once, unless the request was abandoned before; then the request is
+    /// gone. Null if no thread can start.
+    [[nodiscard]] request* start(file_reference file, std::uint64_t offset, std::uint64_t length,
+                                 event_handler& owner);
+
+    /// The owner of the request goes away: it won't be called.
+    static void abandon(request& one) noexcept;
+
+  private:
+    void start_threads();
+    void work();
+    void complete();
+
+    wake_up completed_;
+    std::mutex mutex_;
+    std::condition_variable wanted_;
+    std::deque<std::unique_ptr<request>> queue_;     ///< guarded by mutex_
+    std::vector<std::unique_ptr<request>> finished_; ///< guarded by mutex_
+    bool ending_ = false;                            ///< guarded by mutex_
+    std::vector<std::thread> threads_;
+};
+
+} // namespace dlhandoff::engine

@@ -1,0 +1,235 @@
+#pragma once
+
+#include "engine/clock.hpp"
+#include "engine/limits/keyed_hash.hpp"
+#include "engine/limits/ledger.hpp"
+#include "engine/limits/limits.hpp"
+
+#include <boost/intrusive/list.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace dlhandoff::engine {
+
+struct admission_tag; ///< of the hook in a request
+
+/// Who may send, who waits, and who is next. A data structure only: it does no I/O and has no clock; `now` is
+/// the engine's. One thread.
+///
+/// Limits: transfers of all and of a class, a client's in all and in a class (`limits`: transfers,
+/// per_client), and how many may wait (queue). Order among those that wait and may start:
+///
+/// 1. classes of higher priority first;
+/// 2. among classes of one priority by weight: stride scheduling (Waldspurger and Weihl, 1995);
+/// 3. within a class round robin between clients: opening more connections brings no more turns;
+/// 4. within a client's share of a class first come, first served.
+///
+/// Nobody overtakes: a request that comes while another one could start waits its turn. Cost: O(classes) for
+/// each operation, however many wait; with a ledger also O(members) for each look at it, of which next() may
+/// need recheck_shares a class; only set_limits() walks over all. Clients are known while they have a
+/// request here, under their key, whose text is kept once.
+///
+/// With a ledger, limits hold over all its members. A start is first counted there, then the sum is looked
+/// at, and if it is too high the count is taken back: so no limit is exceeded, whatever the race. What the
+/// others' use holds back is put aside; the engine calls recheck() every 10 to 20 ms, then next(), while
+/// held_back(). A place among all is left to another member whose first waiting request is better than the
+/// own one, for 50 ms at most, and then not again to the same request.
+class admission {
+    struct share;
+    struct client;
+    struct line;
+
+  public:
+    /// Other members' use of limits changes without a word: how many clients recheck() takes up again at a
+    /// time, and how many of a class next() looks at in vain until then.
+    static constexpr std::size_t recheck_shares = 256;
+    static constexpr std::chrono::milliseconds front_patience{50};
+
+    enum class answer : std::uint8_t {
+        admitted, ///< it may send
+        waits,    ///< next() will return it
+        full      ///< neither; it is not here
+    };
+
+    /// A request: what a transfer derives from. Belongs to its owner, who must call leave() before it goes.
+    class entry : public boost::intrusive::list_base_hook<boost::intrusive::tag<admission_tag>> {
+      public:
+        enum class state : std::uint8_t { out, waiting, admitted };
+        entry() = default;
+        entry(const entry&) = delete;
+        entry& operator=(const entry&) = delete;
+        [[nodiscard]] state admission_state() const noexcept { return state_; }
+        /// Of one that is not out: changes with set_limits().
+        [[nodiscard]] std::size_t class_index() const noexcept;
+        /// Of one that is not out: text of the admission.
+        [[nodiscard]] std::string_view client_key() const noexcept;
+
+      private:
+        friend class admission;
+        state state_ = state::out;
+        share* share_ = nullptr;
+        clock::time_point since_; ///< when it came
+    };
+
+    /// The member must outlive the admission; null: this process is alone. Throws as set_limits() does.
+    explicit admission(const limit_table& limits, ledger_member* member = nullptr);
+    admission(const admission&) = delete;
+    admission& operator=(const admission&) = delete;
+    ~admission();
+
+    /// `one` must be out. A class that is not there is class 0. Throws std::bad_alloc; then nothing has
+    /// changed. After `waits` call next(): if `one` only waits its turn, there is somebody to start.
+    [[nodiscard]] answer enter(entry& one, std::size_t class_index, std::string_view client_key,
+                               clock::time_point now);
+    /// What enter() would say now, without effect. With a ledger a guess: others may be faster.
+    [[nodiscard]] answer foresee(std::size_t class_index, std::string_view client_key,
+                                 clock::time_point now) const;
+    /// Waiting or admitted, or out already: then nothing happens. What it held is free at once; call next().
+    void leave(entry& one) noexcept;
+    /// The next waiting request that may start, admitted now; null if there is none. Call until null after
+    /// enter(), leave(), set_limits() and recheck().
+    [[nodiscard]] entry* next(clock::time_point now) noexcept;
+
+    /// New limits, for classes by name. Requests of a class that is gone go over to class 0, in the order in
+    /// which they came. Those that are sent already go on, even over a lowered limit. Throws
+    /// std::invalid_argument (no class or more than 64, a name twice, a weight of 0), std::bad_alloc; then
+    /// nothing has changed.
+    void set_limits(const limit_table& limits);
+
+    /// Whether something waits for other members of the ledger to use less.
+    [[nodiscard]] bool held_back() const noexcept;
+    /// Lets next() look again at what was held back: up to recheck_shares clients each time.
+    void recheck() noexcept;
+
+    [[nodiscard]] std::size_t active() const noexcept { return active_; }
+    [[nodiscard]] std::size_t waiting() const noexcept { return waiting_; }
+    /// Of a class; its index must be one of the table's.
+    [[nodiscard]] std::size_t active(std::size_t class_index) const noexcept;
+    [[nodiscard]] std::size_t waiting(std::size_t class_index) const noexcept;
+    /// Of a client, over all classes or in one.
+    [[nodiscard]] std::size_t client_active(std::string_view client_key) const noexcept;
+    [[nodiscard]] std::size_t client_active(std::string_view client_key,
+                                            std::size_t class_index) const noexcept;
+    [[nodiscard]] std::size_t clients() const noexcept { return clients_.size(); }
+
+  private:
+    using entry_list = boost::intrusive::list<
+        entry,
+        boost::intrusive::base_hook<boost::intrusive::list_base_hook<boost::intrusive::tag<admission_tag>>>,
+        boost::intrusive::constant_time_size<false>>;
+
+    /// Where a share with waiting requests stands in its line.
+    enum class place : std::uint8_t {
+        nowhere, ///< it has none
+        ring,    ///< it may start one more
+        parked,  ///< its client is at a limit
+        aside    ///< its client is at a limit with what it has at other members
+    };
+
+    /// A client within a class.
+    struct share : boost::intrusive::list_base_hook<> {
+        share(client& of, line& in) noexcept : owner(&of), at(&in) {}
+        client* owner;
+        line* at;
+        place stands = place::nowhere;
+        std::uint32_t active = 0;
+        entry_list waiting;  ///< first come, first served
+        entry_list admitted; ///< so that all can be found when the class goes
+    };
+    using share_list = boost::intrusive::list<share, boost::intrusive::constant_time_size<false>>;
+
+    struct client {
+        std::string_view key; ///< of the map
+        std::uint64_t hash = 0;
+        std::uint32_t active = 0;
+        std::list<share> shares; ///< none empty
+    };
+
+    /// All classes of one priority.
+    struct level {
+        std::int32_t priority = 0;
+        std::uint64_t virtual_time = 0; ///< the pass of the line that was served last
+    };
+
+    /// What waits in one class.
+    struct line {
+        std::string name;
+        limits own;
+        std::uint32_t index = 0;      ///< of the class, in the table
+        std::uint32_t next_index = 0; ///< in the table that comes
+        std::uint64_t stride = 0;
+        std::int32_t priority = 0;
+        std::size_t level_index = 0;
+        std::uint64_t pass = 0;
+        bool running = false;  ///< could be served when that was looked at last
+        bool held = false;     ///< until recheck(): other members use up the class, or it had its looks
+        std::size_t looks = 0; ///< since recheck(), at clients that turned out to be at a limit elsewhere
+        std::uint32_t active = 0;
+        std::uint32_t waiting = 0;
+        share_list ring, parked, aside;
+
+        [[nodiscard]] share_list& list_of(place where) noexcept;
+        [[nodiscard]] bool servable() const noexcept;
+    };
+
+    /// What stands against a start.
+    enum class obstacle : std::uint8_t { none, all, line, client };
+
+    /// Not noexcept on purpose: libstdc++ then keeps the hash with the node.
+    struct client_hash {
+        using is_transparent = void;
+        hash_key key;
+        [[nodiscard]] std::size_t operator()(std::string_view text) const { return keyed_hash(key, text); }
+    };
+
+    [[nodiscard]] line& line_of(std::size_t class_index) const noexcept;
+    [[nodiscard]] share& find_or_make(line& in, std::string_view client_key);
+    void drop_if_empty(share& one) noexcept;
+    void place_at(share& one, place where) noexcept;
+    [[nodiscard]] bool at_own_limit(const share& one) const noexcept;
+    /// Takes the client's shares to where they belong after its own use has changed.
+    void replace_shares(client& one) noexcept;
+    [[nodiscard]] bool somebody_could_start() const noexcept;
+    [[nodiscard]] bool queue_is_full(const line& in) const noexcept;
+    [[nodiscard]] line* pick() noexcept;
+    void charge(line& served) noexcept;
+    void admit(share& in, entry& one) noexcept;
+
+    [[nodiscard]] obstacle against(const line& in, const client* of, const share* with,
+                                   std::uint64_t hash) const noexcept;
+    /// Counts the start in the ledger, or says what is against it.
+    [[nodiscard]] obstacle hold(const share& in, clock::time_point since, clock::time_point now) noexcept;
+    [[nodiscard]] ledger_member::better_fronts fronts_to_yield_to(std::int32_t priority,
+                                                                  clock::time_point since) const noexcept;
+    [[nodiscard]] bool yields(std::int32_t priority, clock::time_point since, clock::time_point now) noexcept;
+    void publish_front() noexcept;
+    void forget_held_back() noexcept;
+
+    // For set_limits().
+    static void park_all(line& in) noexcept;
+    void renumber_classes() noexcept;
+    void move_to_default(share& one) noexcept;
+
+    ledger_member* member_;
+    limits all_;
+    std::vector<std::unique_ptr<line>> lines_;
+    std::vector<level> levels_;
+    std::unordered_map<std::string, client, client_hash, std::equal_to<>> clients_;
+    std::uint32_t active_ = 0;
+    std::uint32_t waiting_ = 0;
+    bool held_ = false;            ///< until recheck(): there is no place among all, or it is left to others
+    std::size_t recheck_line_ = 0; ///< where the next recheck() begins
+    std::uint64_t yielded_to_ = 0; ///< the front that a place is being left to
+    std::uint64_t given_up_ = 0;   ///< one that has left its place for too long: a stopped member's, say
+    clock::time_point yielded_since_;
+};
+
+} // namespace dlhandoff::engine
