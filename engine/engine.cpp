@@ -40,7 +40,7 @@ engine::engine(event_loop& loop, engine_options options, transfer_log log)
       bandwidth_([this](std::string_view client_key, std::optional<std::size_t> limits_class) {
           return client_fraction(client_key, limits_class);
       }),
-      idle_(loop, std::move(options_.back), options_.max_idle), id_prefix_(make_id_prefix()) {
+      idle_(loop, std::move(options_.returns), options_.max_idle), id_prefix_(make_id_prefix()) {
     bandwidth_.set_limits(options_.limits, clock::now());
 }
 
@@ -214,7 +214,7 @@ void engine::finish(transfer& one, outcome how, connection_end end) noexcept {
     // A client that only stopped reading keeps what the kernel queued for it unless the connection is reset;
     // a response that is all with the kernel is left to be delivered.
     if (end == connection_end::keep_alive)
-        idle_.take(one.release_client(), one.way_back(), one);
+        idle_.take(one.release_client(), one.returning(), one);
     else if (how == outcome::stalled || (how != outcome::client_closed && !one.all_in_tcp()))
         one.reset_on_close();
 }

@@ -35,9 +35,9 @@ struct engine_options {
     std::shared_ptr<ledger_member> member{}; ///< of those engines with which it shares them; null: none
     /// Theirs, if killed processes' columns are this engine's to clear, and who shares the kernel's memory is
     /// its to count; null: somebody else does both.
-    const ledger* shares = nullptr;
+    const dlhandoff::engine::ledger* ledger = nullptr;
     std::uint64_t tcp_memory = 0; ///< bytes that the kernel may hold for clients; 0: see tcp_memory.hpp
-    return_policy back{};         ///< where connections that go on may go
+    return_policy returns{};      ///< where connections that go on may go
     std::size_t max_idle = 0;     ///< of these, that may wait at the same time; 0: no bound
 };
 
@@ -121,7 +121,7 @@ class engine {
     /// So many engines, this one included, have the kernel's memory together; at least 1.
     void share_memory_with(std::size_t engines) noexcept { tcp_memory_.share_with(engines); }
     void set_log(transfer_log log);
-    void set_return_policy(return_policy back) { idle_.set_policy(std::move(back)); }
+    void set_return_policy(return_policy returns) { idle_.set_policy(std::move(returns)); }
     void set_max_idle(std::size_t most) noexcept { idle_.set_most(most); }
 
   private:

@@ -71,10 +71,10 @@ void engine::set_limits(limit_table limits, std::uint64_t tcp_memory) {
 
 bool engine::reclaim_killed() {
     const auto now = loop_.now();
-    if (options_.shares == nullptr || now < reclaim_at_)
+    if (options_.ledger == nullptr || now < reclaim_at_)
         return false;
     reclaim_at_ = now + reclaim_pause;
-    return options_.shares->reclaim_dead() != 0;
+    return options_.ledger->reclaim_dead() != 0;
 }
 
 void engine::run_limits() {
@@ -84,9 +84,9 @@ void engine::run_limits() {
         admission_.recheck();
         recheck_at_ = clock::time_point::max();
     }
-    if (options_.shares != nullptr && now >= count_at_) {
+    if (options_.ledger != nullptr && now >= count_at_) {
         count_at_ = now + count_pause;
-        share_memory_with(std::max<std::size_t>(options_.shares->held(), 1));
+        share_memory_with(std::max<std::size_t>(options_.ledger->held(), 1));
     }
     start_those_whose_turn_it_is();
     if (recheck_at_ == clock::time_point::max() && admission_.held_back())

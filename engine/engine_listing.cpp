@@ -52,8 +52,8 @@ std::string_view transfer::state_name() const noexcept {
         return "reading";
     case state::delivering:
         return "delivering";
-    case state::draining:
-        return "draining";
+    case state::lingering:
+        return "lingering";
     }
     return "";
 }

@@ -36,18 +36,18 @@ struct engine_thread::state {
     };
 
     state(engine_options options, transfer_log log)
-        : may_refuse(has_bounds(options.limits)), sender(loop, std::move(options), std::move(log)),
+        : may_refuse(has_bounds(options.limits)), engine(loop, std::move(options), std::move(log)),
           wake(
               loop, [](void* self) { static_cast<state*>(self)->look(); }, this) {}
 
     void run() {
         while (!ending.load(std::memory_order_acquire)) {
-            loop.run_once(sender.next_deadline());
-            sender.run_turns();
+            loop.run_once(engine.next_deadline());
+            engine.run_turns();
             publish_active();
         }
         look(); // what was taken last is ended, and logged, like all else
-        sender.end_all(outcome::shutdown);
+        engine.end_all(outcome::shutdown);
         publish_active();
     }
 
@@ -68,27 +68,27 @@ struct engine_thread::state {
         }
         begun.clear();
         if (closing_idle.exchange(false, std::memory_order_acq_rel))
-            sender.close_idle(closed_at_once);
+            engine.close_idle(closed_at_once);
         if (!stopped && draining.load(std::memory_order_acquire)) {
             stopped = true;
-            sender.stop_accepting();
+            engine.stop_accepting();
         }
         if (cutting.load(std::memory_order_acquire))
-            sender.end_all(outcome::shutdown);
+            engine.end_all(outcome::shutdown);
     }
 
     std::optional<refusal> begin(taken& one) noexcept try {
         engine::prepared ready;
         if (one.asked != nullptr) {
-            auto checked = sender.prepare(std::move(one.offered), std::move(one.descriptors));
+            auto checked = engine.prepare(std::move(one.offered), std::move(one.descriptors));
             if (const auto* refused = std::get_if<refusal>(&checked))
                 return *refused;
             ready = std::get<engine::prepared>(std::move(checked));
         } else {
-            ready = sender.adopt(std::move(one.offered), std::move(one.descriptors));
+            ready = engine.adopt(std::move(one.offered), std::move(one.descriptors));
         }
         if (ready)
-            sender.begin(std::move(ready));
+            engine.begin(std::move(ready));
         return std::nullopt;
     } catch (const std::bad_alloc&) { // nothing was begun: costs a client its response, if nobody waits to
                                       // hear it
@@ -100,7 +100,7 @@ struct engine_thread::state {
     /// Rounds in which no transfer came or went, nearly all of them, take no lock.
     void publish_active() {
         // A drain also waits for the idle connections, which are being ended then.
-        const std::size_t now = sender.active() + (stopped ? sender.idle() : 0);
+        const std::size_t now = engine.active() + (stopped ? engine.idle() : 0);
         if (active == now && drains == stopped)
             return;
         const std::lock_guard lock(mutex);
@@ -112,7 +112,7 @@ struct engine_thread::state {
 
     const bool may_refuse; ///< so that take() waits for the thread
     event_loop loop;
-    engine sender;
+    dlhandoff::engine::engine engine;
     wake_up wake;
     std::vector<taken> begun; ///< the thread's own
     bool stopped = false;     ///< the thread's own: `draining`, heard

@@ -44,7 +44,7 @@ std::optional<refusal> check_offer(const offer& offered,
         if (const auto wrong = check_file(files[i], descriptors[i + 1].get()))
             return wrong;
     // Its head has promised keep-alive: better httpd keeps the promise than nobody.
-    if (const auto back = offered.back().path; !back.empty() && !can_return(back))
+    if (const auto back = offered.returning().path; !back.empty() && !can_return(back))
         return refusal::return_socket;
     return std::nullopt;
 }

@@ -72,8 +72,8 @@ void transfer::turn() {
         return;
     case state::delivering:
         return deliver_turn();
-    case state::draining:
-        return drain_turn();
+    case state::lingering:
+        return linger_turn();
     }
 }
 
@@ -105,7 +105,7 @@ void transfer::send_turn() {
     switch (last) {
     case step::sent:
         leave_rates();
-        return way_back().path.empty() ? start_draining() : start_delivering();
+        return returning().path.empty() ? start_lingering() : start_delivering();
     case step::would_block:
         set_options();
         blocked_ = true;
@@ -240,8 +240,8 @@ std::uint64_t transfer::delivered() const noexcept {
 void transfer::on_deadline() {
     if (state_ == state::queued)
         return engine_.turn_away(*this);
-    if (state_ == state::draining)
-        return drain_turn();
+    if (state_ == state::lingering)
+        return linger_turn();
     if (state_ == state::delivering)
         return deliver_turn();
     // A slow client may let its window fill for long without our noticing: what counts is what it
@@ -278,7 +278,7 @@ void transfer::start_delivering() {
 void transfer::deliver_turn() {
     const client_input last = std::exchange(input_, false) ? peek_input(client_.get()) : client_input::none;
     if (last == client_input::ended)
-        return start_draining();
+        return start_lingering();
     if (last == client_input::failed)
         return engine_.finish(*this, outcome_at_reset());
     note_progress();
@@ -287,11 +287,11 @@ void transfer::deliver_turn() {
     wait_for_acknowledgement();
 }
 
-void transfer::start_draining() {
-    state_ = state::draining;
+void transfer::start_lingering() {
+    state_ = state::lingering;
     ask_pause_ms_ = first_ask_pause_ms;
     progressed_ = engine_.loop_.now();
-    drain_turn();
+    linger_turn();
 }
 
 /// Browsers close when they have the whole response: that they have no close_notify then doesn't matter.
@@ -301,7 +301,7 @@ outcome transfer::outcome_at_reset() const noexcept {
 
 /// Closing a socket with unread input resets it, and the reset may overtake the end of the response (RFC
 /// 9112, 9.6): so whatever the client sends is read away until it closes too.
-void transfer::drain_turn() {
+void transfer::linger_turn() {
     if (!shut_ && all_in_tcp())
         shut_ = ::shutdown(client_.get(), SHUT_WR) == 0;
     const client_input last = drop_input(client_.get());

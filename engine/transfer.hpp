@@ -30,7 +30,7 @@ class scattered_read;
 ///
 ///     queued ──has its turn, or queue_timeout: then 503 is the response──> sending
 ///
-///     sending ──last byte written──> draining ──client has all and has closed, or lingered──> finished
+///     sending ──last byte written──> lingering ──client has all and has closed, or lingered──> finished
 ///      │ │           (keep-alive) └> delivering ──client has all──> finished
 ///      │ └─cold file──> reading ──read ahead──┐
 ///      └──────────────────────────────────────┘
@@ -90,7 +90,7 @@ class transfer final : public event_handler, public deadline_hook, public admiss
     /// Gives the connection up, as it came but for what was sent on it; the loop still watches it.
     [[nodiscard]] file_descriptor release_client() noexcept;
     /// Where it goes with its client's next request.
-    [[nodiscard]] return_terms way_back() const noexcept { return offer_.back(); }
+    [[nodiscard]] return_terms returning() const noexcept { return offer_.returning(); }
     /// What the log says of it now; `id` and `manager` are the engine's to add.
     [[nodiscard]] transfer_record record(outcome how) const;
     /// What a listing says; `id` and `manager` likewise.
@@ -114,7 +114,7 @@ class transfer final : public event_handler, public deadline_hook, public admiss
     bool in_turn_queue = false;
 
   private:
-    enum class state : std::uint8_t { queued, sending, reading, delivering, draining };
+    enum class state : std::uint8_t { queued, sending, reading, delivering, lingering };
     enum class step : std::uint8_t { sent, would_block, must_read, client_gone, file_changed, failed };
 
     [[nodiscard]] std::string_view state_name() const noexcept;
@@ -153,8 +153,8 @@ class transfer final : public event_handler, public deadline_hook, public admiss
     void raise_low_water() noexcept;
     void start_delivering();
     void deliver_turn();
-    void start_draining();
-    void drain_turn();
+    void start_lingering();
+    void linger_turn();
     void wait_for_acknowledgement();
     [[nodiscard]] outcome outcome_at_reset() const noexcept;
     void note_progress() noexcept;

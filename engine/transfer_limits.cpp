@@ -99,7 +99,7 @@ void transfer::turn_away() {
     facts.status = 503;
     const plan_piece whole{plan_piece::source::memory, 0, 0, response.size()};
     auto made =
-        offer::make(facts, {}, {&whole, 1}, std::as_bytes(std::span(response)), nullptr, offer_.back());
+        offer::make(facts, {}, {&whole, 1}, std::as_bytes(std::span(response)), nullptr, offer_.returning());
     offer_ =
         std::get<offer>(std::move(made)); // it is shorter than what it replaces, and so within all bounds
     files_.clear();

@@ -23,7 +23,8 @@ child::child(const server_config& config) : config_(config) {
     if (config.manager_socket != nullptr)
         service_.emplace(config.manager_socket, config.claim_timeout);
     else
-        embedded_.emplace(config.transfer_log, config.embedded_limits, config.shares, report_return_trouble);
+        embedded_.emplace(config.transfer_log, config.embedded_limits, config.limit_ledger,
+                          report_return_trouble);
 }
 
 void child::init(apr_pool_t* pchild, server_rec* main_server) noexcept try {
@@ -37,14 +38,14 @@ void child::init(apr_pool_t* pchild, server_rec* main_server) noexcept try {
         failure.what());
 }
 
-handover child::hand_over(conn_rec* c, offer offered, std::span<const int> descriptors) {
+handoff_result child::hand_off(conn_rec* c, offer offered, std::span<const int> descriptors) {
     if (!dead_.valid())
         return {decline_reason::descriptors, EMFILE};
-    handover result;
+    handoff_result result;
     if (service_)
-        result = service_->hand_over(offered, descriptors);
+        result = service_->hand_off(offered, descriptors);
     else
-        result = embedded_->hand_over(std::move(offered), descriptors);
+        result = embedded_->hand_off(std::move(offered), descriptors);
     if (result.claimed()) {
         dead_.detach(c, descriptors.front());
         forget_tls(c);

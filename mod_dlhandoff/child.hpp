@@ -3,7 +3,7 @@
 #include "mod_dlhandoff/detach.hpp"
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/embedded_manager.hpp"
-#include "mod_dlhandoff/handover.hpp"
+#include "mod_dlhandoff/handoff_result.hpp"
 #include "mod_dlhandoff/manager_client.hpp"
 
 #include <httpd.h>
@@ -28,7 +28,7 @@ class child {
 
     /// Offers a response to the manager; after a claim httpd has let go of the client. Any thread.
     /// Throws std::bad_alloc, and then nothing has happened.
-    [[nodiscard]] handover hand_over(conn_rec* c, offer offered, std::span<const int> descriptors);
+    [[nodiscard]] handoff_result hand_off(conn_rec* c, offer offered, std::span<const int> descriptors);
 
     /// When a client for whose download there is no room may ask again: by then some of those that wait now
     /// have had their turns, or have been sent away.

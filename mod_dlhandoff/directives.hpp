@@ -41,7 +41,7 @@ struct server_config {
     const char* manager_socket = nullptr; ///< the service's; nullptr: embedded
     std::chrono::microseconds claim_timeout = std::chrono::milliseconds(250);
     engine::limits embedded_limits{.queue = 1000}; ///< of the embedded manager
-    const engine::ledger* shares = nullptr;        ///< what the children use of them; nullptr: not embedded
+    const engine::ledger* limit_ledger = nullptr;  ///< what the children use of them; nullptr: not embedded
     const char* embedded_limit = nullptr;          ///< the last directive that set one of them
     const char* transfer_log_path = nullptr;
     int transfer_log = -1; ///< open for appending from open_logs on, closed with pconf

@@ -36,13 +36,13 @@ std::shared_ptr<engine::engine_thread> embedded_manager::engine() {
         }
         engine::engine_options options;
         options.manager = "httpd-" + std::to_string(::getpid());
-        options.back.on_failure = on_failure_;
+        options.returns.on_failure = on_failure_;
         options.max_idle = most_idle();
         options.limits.all = options.limits.classes.front().own = limits_;
-        if (shares_ != nullptr) {
-            if (auto member = shares_->join())
+        if (ledger_ != nullptr) {
+            if (auto member = ledger_->join())
                 options.member = std::make_shared<engine::ledger_member>(std::move(*member));
-            options.shares = shares_;
+            options.ledger = ledger_;
         }
         engine_ = std::make_shared<engine::engine_thread>(std::move(options), std::move(log));
         running_.store(engine_.get(), std::memory_order_release);
@@ -50,12 +50,12 @@ std::shared_ptr<engine::engine_thread> embedded_manager::engine() {
     return engine_;
 }
 
-handover embedded_manager::hand_over(offer offered, std::span<const int> descriptors) try {
+handoff_result embedded_manager::hand_off(offer offered, std::span<const int> descriptors) try {
     // A prefork child is ended from within its signal handler, which waits for the engine: not while this
     // thread holds what the engine needs. Threads that the engine starts inherit the mask.
     const engine::blocked_signals blocked;
-    const auto sender = engine();
-    if (!sender)
+    const auto thread = engine();
+    if (!thread)
         return {refusal::stopping};
     std::vector<file_descriptor> copies;
     copies.reserve(descriptors.size());
@@ -63,11 +63,11 @@ handover embedded_manager::hand_over(offer offered, std::span<const int> descrip
         copies.push_back(file_descriptor::duplicate_of(descriptor));
         if (!copies.back()) {
             const int error = errno;
-            sender->close_idle();
+            thread->close_idle();
             return {decline_reason::descriptors, error};
         }
     }
-    if (const auto refused = sender->take(std::move(offered), std::move(copies)))
+    if (const auto refused = thread->take(std::move(offered), std::move(copies)))
         return {*refused};
     return {};
 } catch (const std::system_error& failure) {
@@ -77,13 +77,13 @@ handover embedded_manager::hand_over(offer offered, std::span<const int> descrip
 }
 
 void embedded_manager::cut() noexcept {
-    if (engine::engine_thread* const sender = running_.load(std::memory_order_acquire))
-        sender->cut();
+    if (engine::engine_thread* const thread = running_.load(std::memory_order_acquire))
+        thread->cut();
 }
 
 void embedded_manager::drain() noexcept {
-    if (engine::engine_thread* const sender = running_.load(std::memory_order_acquire))
-        sender->drain();
+    if (engine::engine_thread* const thread = running_.load(std::memory_order_acquire))
+        thread->drain();
 }
 
 void embedded_manager::end() noexcept {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "engine/engine_thread.hpp"
-#include "mod_dlhandoff/handover.hpp"
+#include "mod_dlhandoff/handoff_result.hpp"
 #include "shared/offer.hpp"
 
 #include <atomic>
@@ -19,16 +19,16 @@ class embedded_manager {
   public:
     using on_return_failure = void (*)(const engine::return_failure&);
 
-    /// `transfer_log` is the parent's descriptor, borrowed, or -1. `shares`: what all children use of the
-    /// limits, made before fork(); null: each keeps them alone. `on_failure` is called on the engine's
+    /// `transfer_log` is the parent's descriptor, borrowed, or -1. `limit_ledger`: what all children use of
+    /// the limits, made before fork(); null: each keeps them alone. `on_failure` is called on the engine's
     /// thread.
-    embedded_manager(int transfer_log, const engine::limits& limits, const engine::ledger* shares,
+    embedded_manager(int transfer_log, const engine::limits& limits, const engine::ledger* limit_ledger,
                      on_return_failure on_failure) noexcept
-        : transfer_log_(transfer_log), limits_(limits), shares_(shares), on_failure_(on_failure) {}
+        : transfer_log_(transfer_log), limits_(limits), ledger_(limit_ledger), on_failure_(on_failure) {}
 
     /// Offers a response. `descriptors` (client, then files) stay the caller's. Throws std::bad_alloc, and
     /// then owns nothing.
-    [[nodiscard]] handover hand_over(offer offered, std::span<const int> descriptors);
+    [[nodiscard]] handoff_result hand_off(offer offered, std::span<const int> descriptors);
 
     [[nodiscard]] bool started() const noexcept {
         return running_.load(std::memory_order_acquire) != nullptr;
@@ -40,7 +40,7 @@ class embedded_manager {
     /// Takes no more downloads and waits until those under way have ended, or until cut().
     void drain() noexcept;
 
-    /// Ends the engine's thread, and what downloads it still has. Nothing can be handed over any more.
+    /// Ends the engine's thread, and what downloads it still has. Nothing can be handed off any more.
     void end() noexcept;
 
   private:
@@ -48,7 +48,7 @@ class embedded_manager {
 
     const int transfer_log_;
     const engine::limits limits_;
-    const engine::ledger* const shares_;
+    const engine::ledger* const ledger_;
     const on_return_failure on_failure_;
     std::mutex mutex_;
     std::shared_ptr<engine::engine_thread> engine_; ///< guarded by mutex_

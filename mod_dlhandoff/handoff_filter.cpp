@@ -83,7 +83,7 @@ struct secret_wiper {
     }
 };
 
-handover hand_over(ap_filter_t* filter, apr_bucket_brigade* response) {
+handoff_result hand_off(ap_filter_t* filter, apr_bucket_brigade* response) {
     request_rec* const r = filter->r;
     conn_rec* const c = filter->c;
     child* const process = child::current();
@@ -93,7 +93,7 @@ handover hand_over(ap_filter_t* filter, apr_bucket_brigade* response) {
         return {*wrong};
     if (const auto wrong = check_filters(filter))
         return {*wrong};
-    const return_terms back = way_back(r);
+    const return_terms back = return_terms_of(r);
     const auto planned =
         response_plan::of(response, directory_config_of(r).min_size,
                           back.path.empty() ? connection_end::close : connection_end::keep_alive);
@@ -127,7 +127,7 @@ handover hand_over(ap_filter_t* filter, apr_bucket_brigade* response) {
     const std::uint64_t bytes = offered.response_bytes();
     std::vector<int> descriptors{std::get<int>(client)};
     descriptors.insert(descriptors.end(), plan.descriptors().begin(), plan.descriptors().end());
-    const handover result = process->hand_over(c, std::move(offered), descriptors);
+    const handoff_result result = process->hand_off(c, std::move(offered), descriptors);
     if (result.claimed()) {
         apr_table_setn(r->notes, note_name, "claimed");
         // mod_logio counts what httpd sends; %O is to say what this response has.
@@ -185,9 +185,9 @@ apr_status_t handle(ap_filter_t* filter, filter_state& state, apr_bucket_brigade
     }
     if (state.held != nullptr)
         APR_BRIGADE_PREPEND(brigade, state.held);
-    handover result;
+    handoff_result result;
     try {
-        result = hand_over(filter, brigade);
+        result = hand_off(filter, brigade);
     } catch (...) { // std::bad_alloc
         result = {decline_reason::no_memory};
     }

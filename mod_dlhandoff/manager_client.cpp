@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds look_again{20};
 class heartbeat_watch final : public manager_connection::watch {
   public:
     heartbeat_watch(const manager_connection& asked, manager_set except) noexcept
-        : board_(*asked.tickets()), status_(board_.manager(asked.manager())), except_(except) {
+        : board_(*asked.the_board()), status_(board_.manager(asked.manager())), except_(except) {
         except_.set(asked.manager());
     }
 
@@ -44,12 +44,12 @@ class heartbeat_watch final : public manager_connection::watch {
 };
 
 /// A duplicate that is needed no more, while the others go on.
-bool is_stopping(const handover& result) noexcept {
+bool is_stopping(const handoff_result& result) noexcept {
     return result.declined == decline(refusal::stopping);
 }
 
 /// Whether another manager may take what this one did not.
-bool is_worth_another_try(const handover& result) noexcept {
+bool is_worth_another_try(const handoff_result& result) noexcept {
     if (!result.declined)
         return false;
     if (const auto* refused = std::get_if<refusal>(&*result.declined))
@@ -72,12 +72,12 @@ manager_set manager_client::settle_suspects() {
         switch (suspect->settle(board_)) {
         case manager_connection::state::idle:
             // A late hello does not take the place of a board that came since.
-            if (!board_ || suspect->tickets()->epoch() == board_->epoch())
+            if (!board_ || suspect->the_board()->epoch() == board_->epoch())
                 take_board_of(*suspect);
             put_back_locked(std::move(suspect));
             break;
         case manager_connection::state::awaiting_answer:
-            if (suspect->tickets() == board_)
+            if (suspect->the_board() == board_)
                 owing.set(suspect->manager());
             break;
         case manager_connection::state::awaiting_hello:
@@ -135,18 +135,18 @@ manager_client::connection manager_client::take_any_idle(clock::time_point now, 
 
 /// A new service has a new board: connections to the old one have ended, or will. Needs the lock.
 void manager_client::take_board_of(manager_connection& fresh) {
-    if (board_ && fresh.tickets()->epoch() == board_->epoch())
+    if (board_ && fresh.the_board()->epoch() == board_->epoch())
         return fresh.share(board_);
     for (connections& pool : idle_)
         pool.clear();
-    board_ = fresh.tickets();
+    board_ = fresh.the_board();
 }
 
 /// Needs the lock.
 void manager_client::put_back_locked(connection used) {
     switch (used->now()) {
     case manager_connection::state::idle:
-        if (used->tickets() == board_)
+        if (used->the_board() == board_)
             idle_[used->manager()].push_back(std::move(used));
         break;
     case manager_connection::state::awaiting_hello:
@@ -168,14 +168,14 @@ void manager_client::put_back(connection used) noexcept {
     }
 }
 
-std::variant<manager_client::connection, handover> manager_client::connect_anew(clock::time_point deadline,
-                                                                                const shared_board& known) {
-    std::variant<connection, handover> made;
-    std::optional<handover> failed;
+std::variant<manager_client::connection, handoff_result>
+manager_client::connect_anew(clock::time_point deadline, const shared_board& known) {
+    std::variant<connection, handoff_result> made;
+    std::optional<handoff_result> failed;
     const auto try_once = [&] {
         made = manager_connection::connect(path_);
         auto* fresh = std::get_if<connection>(&made);
-        failed = fresh != nullptr ? (*fresh)->await_hello(deadline, known) : std::get<handover>(made);
+        failed = fresh != nullptr ? (*fresh)->await_hello(deadline, known) : std::get<handoff_result>(made);
         return fresh != nullptr && failed && failed->declined == decline(decline_reason::manager_down);
     };
     // A manager may end with the connection on its way to it: the next one goes to another.
@@ -202,20 +202,20 @@ std::variant<manager_client::connection, handover> manager_client::connect_anew(
 }
 
 /// What the board alone tells. Needs the lock.
-std::optional<handover> manager_client::decline_without_asking(const std::optional<manager_choice>& best,
-                                                               const manager_set& owing,
-                                                               clock::time_point now) const {
+std::optional<handoff_result>
+manager_client::decline_without_asking(const std::optional<manager_choice>& best, const manager_set& owing,
+                                       clock::time_point now) const {
     if (best && best->room)
         return std::nullopt;
     // A board on which no manager is fresh may be that of a service that has died: only connecting tells. So
     // it is if one seems to sleep, which a manager without room doesn't.
     if (best && best->fresh &&
         board_->manager(best->index).heartbeat.load(std::memory_order_relaxed) != manager_status::asleep)
-        return handover{refusal::full, 0};
+        return handoff_result{refusal::full, 0};
     if (!best && board_) {
         const auto any = choose_manager(*board_, now);
         if (any && owing.test(any->index))
-            return handover{decline_reason::manager_unresponsive, 0};
+            return handoff_result{decline_reason::manager_unresponsive, 0};
     }
     return std::nullopt;
 }
@@ -267,7 +267,7 @@ manager_client::found manager_client::find_connection(clock::time_point deadline
         if (connections& pool = idle_[(*fresh)->manager()];
             best && best->index != (*fresh)->manager() && !pool.empty())
             pool.erase(pool.begin());
-        if (!avoided.test((*fresh)->manager()) || (*fresh)->tickets() != known) {
+        if (!avoided.test((*fresh)->manager()) || (*fresh)->the_board() != known) {
             result.ready = std::move(*fresh);
             result.anew = true;
             return result;
@@ -276,7 +276,7 @@ manager_client::found manager_client::find_connection(clock::time_point deadline
         result.failure = {decline_reason::manager_unresponsive, 0};
         put_back_locked(std::move(*fresh));
     } else {
-        result.failure = std::get<handover>(made);
+        result.failure = std::get<handoff_result>(made);
     }
     if (const auto now = clock::now(); now < deadline)
         result.ready = take_any_idle(now, avoided);
@@ -293,27 +293,27 @@ std::optional<std::chrono::milliseconds> manager_client::queue_timeout() {
     return std::chrono::milliseconds(std::min(said, longest));
 }
 
-handover manager_client::hand_over(offer& offered, std::span<const int> descriptors) {
+handoff_result manager_client::hand_off(offer& offered, std::span<const int> descriptors) {
     const clock::time_point deadline = clock::now() + claim_timeout_;
     manager_set tried;
-    std::optional<handover> first; ///< what the first manager that was asked said
+    std::optional<handoff_result> first; ///< what the first manager that was asked said
     for (;;) {
         found use = find_connection(deadline, tried);
         if (!use.ready)
             return first.value_or(use.failure);
         const std::uint32_t manager = use.ready->manager();
-        const shared_board tickets = use.ready->tickets();
+        const shared_board the_board = use.ready->the_board();
         heartbeat_watch watch(*use.ready, tried);
-        auto result = use.ready->hand_over(offered, descriptors, deadline, first ? nullptr : &watch);
+        auto result = use.ready->hand_off(offered, descriptors, deadline, first ? nullptr : &watch);
         if (!result) {
             // The manager had closed this connection, and surely those that have been idle for longer.
             if (!use.anew) {
                 const std::lock_guard lock(mutex_);
-                if (tickets == board_)
+                if (the_board == board_)
                     idle_[manager].clear();
                 continue;
             }
-            result = handover{decline_reason::manager_down, ECONNRESET};
+            result = handoff_result{decline_reason::manager_down, ECONNRESET};
         }
         put_back(std::move(use.ready));
         const auto now = clock::now();
@@ -324,7 +324,7 @@ handover manager_client::hand_over(offer& offered, std::span<const int> descript
         }
         if (first)
             return result->claimed() ? *result : *first;
-        const auto other = choose_manager(*tickets, now, tried);
+        const auto other = choose_manager(*the_board, now, tried);
         if (!is_worth_another_try(*result) || now >= deadline || !other || !other->room || !other->fresh)
             return *result;
         first = *result;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "mod_dlhandoff/handover.hpp"
+#include "mod_dlhandoff/handoff_result.hpp"
 #include "mod_dlhandoff/manager_connection.hpp"
 #include "shared/manager_choice.hpp"
 #include "shared/offer.hpp"
@@ -45,7 +45,7 @@ class manager_client {
     manager_client(std::string path, std::chrono::microseconds claim_timeout);
 
     /// Offers a response; sets its ticket. `descriptors` (client, then files) stay the caller's.
-    [[nodiscard]] handover hand_over(offer& offered, std::span<const int> descriptors);
+    [[nodiscard]] handoff_result hand_off(offer& offered, std::span<const int> descriptors);
 
     /// How long a request may wait in the service's queue. Nothing if that is not known yet.
     [[nodiscard]] std::optional<std::chrono::milliseconds> queue_timeout();
@@ -58,15 +58,15 @@ class manager_client {
     struct found {
         connection ready{};
         bool anew = false; ///< made for this offer
-        handover failure{};
+        handoff_result failure{};
     };
 
     [[nodiscard]] found find_connection(clock::time_point deadline, const manager_set& except);
-    [[nodiscard]] std::optional<handover> decline_without_asking(const std::optional<manager_choice>& best,
-                                                                 const manager_set& owing,
-                                                                 clock::time_point now) const;
-    [[nodiscard]] std::variant<connection, handover> connect_anew(clock::time_point deadline,
-                                                                  const shared_board& known);
+    [[nodiscard]] std::optional<handoff_result>
+    decline_without_asking(const std::optional<manager_choice>& best, const manager_set& owing,
+                           clock::time_point now) const;
+    [[nodiscard]] std::variant<connection, handoff_result> connect_anew(clock::time_point deadline,
+                                                                        const shared_board& known);
     [[nodiscard]] manager_set settle_suspects();
     [[nodiscard]] bool may_owe_another_hello(clock::time_point now);
     void drop_the_dead();
@@ -84,7 +84,7 @@ class manager_client {
     std::array<connections, most_managers> idle_; ///< by the manager's place on that board
     connections suspects_;                        ///< those that owe an answer or a hello, of any board
     clock::time_point paused_until_{};
-    handover pause_reason_;
+    handoff_result pause_reason_;
     clock::time_point hello_owed_until_{}; ///< no call connects before, if a suspect owes its hello
 };
 

@@ -25,18 +25,18 @@ bool means_no_descriptors(int error) noexcept {
     return error == EMFILE || error == ENFILE || error == ETOOMANYREFS;
 }
 
-handover declined(decline why, int error = 0) noexcept {
+handoff_result declined(decline why, int error = 0) noexcept {
     return {why, error};
 }
 
-handover failed_call(int error) noexcept {
+handoff_result failed_call(int error) noexcept {
     return declined(means_no_descriptors(error) ? decline_reason::descriptors : decline_reason::manager_down,
                     error);
 }
 
 } // namespace
 
-std::variant<std::unique_ptr<manager_connection>, handover>
+std::variant<std::unique_ptr<manager_connection>, handoff_result>
 manager_connection::connect(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -88,7 +88,7 @@ bool manager_connection::manager_lives() const noexcept {
            status.state.load(std::memory_order_relaxed) == manager_state::live;
 }
 
-std::optional<handover> manager_connection::take_hello(const shared_board& known) {
+std::optional<handoff_result> manager_connection::take_hello(const shared_board& known) {
     state_ = state::broken;
     const auto greeting = message_.truncated ? std::nullopt : decode_hello(message_.bytes);
     if (!greeting) {
@@ -116,8 +116,8 @@ std::optional<handover> manager_connection::take_hello(const shared_board& known
     return std::nullopt;
 }
 
-std::optional<handover> manager_connection::await_hello(clock::time_point deadline,
-                                                        const shared_board& known) {
+std::optional<handoff_result> manager_connection::await_hello(clock::time_point deadline,
+                                                              const shared_board& known) {
     for (;;) {
         const bool readable = wait(deadline);
         switch (receive()) {
@@ -176,7 +176,7 @@ std::optional<std::uint64_t> manager_connection::next_ticket(ticket_slot& slot) 
 }
 
 /// What a manager that has closed the connection has said last, if anything.
-std::optional<handover> manager_connection::last_word(clock::time_point deadline) {
+std::optional<handoff_result> manager_connection::last_word(clock::time_point deadline) {
     state_ = state::broken;
     // It is here or comes in this moment, before the connection's end.
     (void)wait(deadline);
@@ -185,8 +185,8 @@ std::optional<handover> manager_connection::last_word(clock::time_point deadline
     return std::nullopt;
 }
 
-std::optional<handover> manager_connection::hand_over(offer& offered, std::span<const int> descriptors,
-                                                      clock::time_point deadline, watch* looking) {
+std::optional<handoff_result> manager_connection::hand_off(offer& offered, std::span<const int> descriptors,
+                                                           clock::time_point deadline, watch* looking) {
     ticket_slot& slot = board_->slot(slot_);
     const auto next = next_ticket(slot);
     if (!next)
@@ -237,7 +237,7 @@ manager_connection::heard manager_connection::await_answer(ticket_slot& slot, cl
 }
 
 /// Who owns the response after these last words.
-handover manager_connection::conclude(const heard& last, ticket_slot& slot) noexcept {
+handoff_result manager_connection::conclude(const heard& last, ticket_slot& slot) noexcept {
     switch (last.said) {
     case heard::what::timed_out:
         return declined(decline_reason::manager_timeout);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "mod_dlhandoff/handover.hpp"
+#include "mod_dlhandoff/handoff_result.hpp"
 #include "shared/board.hpp"
 #include "shared/descriptor_passing.hpp"
 #include "shared/file_descriptor.hpp"
@@ -47,19 +47,21 @@ class manager_connection {
     };
 
     /// Connects to the service's socket, without waiting.
-    [[nodiscard]] static std::variant<std::unique_ptr<manager_connection>, handover>
+    [[nodiscard]] static std::variant<std::unique_ptr<manager_connection>, handoff_result>
     connect(const std::string& path);
 
     /// Waits for the manager's hello and takes the board that comes with it: `known`, if it is that one, or a
     /// mapping of its own. Nothing: the connection is idle now. A manager without room says so instead.
-    [[nodiscard]] std::optional<handover> await_hello(clock::time_point deadline, const shared_board& known);
+    [[nodiscard]] std::optional<handoff_result> await_hello(clock::time_point deadline,
+                                                            const shared_board& known);
 
     /// Makes an offer and waits for the answer; afterwards now() says what the connection is good for. An
     /// offer that `looking` (may be null) gave up is declined as timed out, before the deadline.
     /// Nothing: the manager had closed this connection before, without a word, and nothing was sent. The
     /// connection must be idle.
-    [[nodiscard]] std::optional<handover> hand_over(offer& offered, std::span<const int> descriptors,
-                                                    clock::time_point deadline, watch* looking = nullptr);
+    [[nodiscard]] std::optional<handoff_result> hand_off(offer& offered, std::span<const int> descriptors,
+                                                         clock::time_point deadline,
+                                                         watch* looking = nullptr);
 
     /// Looks, without waiting, whether what the connection waits for has come.
     state settle(const shared_board& known);
@@ -67,7 +69,7 @@ class manager_connection {
     [[nodiscard]] state now() const noexcept { return state_; }
 
     /// Once there was a hello: the board, the manager's place there, and its process.
-    [[nodiscard]] const shared_board& tickets() const noexcept { return board_; }
+    [[nodiscard]] const shared_board& the_board() const noexcept { return board_; }
     /// Another mapping of the same board (its epoch says so) takes the place of this one.
     void share(const shared_board& same) noexcept { board_ = same; }
     [[nodiscard]] std::uint32_t manager() const noexcept { return manager_; }
@@ -91,12 +93,12 @@ class manager_connection {
     };
     [[nodiscard]] bool wait(clock::time_point deadline) const noexcept;
     [[nodiscard]] receive_result receive();
-    [[nodiscard]] std::optional<handover> take_hello(const shared_board& known);
+    [[nodiscard]] std::optional<handoff_result> take_hello(const shared_board& known);
     [[nodiscard]] heard hear_answer();
     [[nodiscard]] std::optional<std::uint64_t> next_ticket(ticket_slot& slot) const noexcept;
-    [[nodiscard]] std::optional<handover> last_word(clock::time_point deadline);
+    [[nodiscard]] std::optional<handoff_result> last_word(clock::time_point deadline);
     [[nodiscard]] heard await_answer(ticket_slot& slot, clock::time_point deadline, watch* looking) noexcept;
-    [[nodiscard]] handover conclude(const heard& last, ticket_slot& slot) noexcept;
+    [[nodiscard]] handoff_result conclude(const heard& last, ticket_slot& slot) noexcept;
 
     file_descriptor socket_;
     shared_board board_;

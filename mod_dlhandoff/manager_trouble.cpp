@@ -73,7 +73,7 @@ explanation explain(refusal why, bool embedded) noexcept {
         return {
             "the manager may not connect to httpd's return socket",
             "dlmanagerd runs in httpd's Group and may enter DefaultRuntimeDir, or DLHandoffKeepAlive is Off"};
-    case refusal::version:
+    case refusal::wire_version:
         return {"the manager speaks another version of the protocol",
                 "mod_dlhandoff and dlmanagerd are of the same release"};
     default:
@@ -94,7 +94,8 @@ bool is_due(std::atomic<apr_time_t>& last_time) noexcept {
 
 } // namespace
 
-void report_manager_trouble(request_rec* r, const handover& result, const server_config& config) noexcept {
+void report_manager_trouble(request_rec* r, const handoff_result& result,
+                            const server_config& config) noexcept {
     if (!result.declined || !is_managers_fault(*result.declined))
         return;
     if (!is_due(last_report))

@@ -2,7 +2,7 @@
 
 #include "engine/client/connection_return.hpp"
 #include "mod_dlhandoff/directives.hpp"
-#include "mod_dlhandoff/handover.hpp"
+#include "mod_dlhandoff/handoff_result.hpp"
 
 #include <httpd.h>
 
@@ -11,7 +11,8 @@ namespace dlhandoff::httpd {
 /// Says in the error log that the manager did not take a download and what to do about it: once a minute at
 /// most in each process, whatever the reasons. Says nothing of declines that are not the manager's fault. Any
 /// thread.
-void report_manager_trouble(request_rec* r, const handover& result, const server_config& config) noexcept;
+void report_manager_trouble(request_rec* r, const handoff_result& result,
+                            const server_config& config) noexcept;
 
 /// Says that the embedded manager could not give a connection back: on the engine's thread, as often as
 /// above.

@@ -4,7 +4,7 @@
 #include "mod_dlhandoff/child_end.hpp"
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/handoff_filter.hpp"
-#include "mod_dlhandoff/limit_shares.hpp"
+#include "mod_dlhandoff/limit_ledger.hpp"
 #include "mod_dlhandoff/module.hpp"
 #include "mod_dlhandoff/return_socket.hpp"
 #include "mod_dlhandoff/returned_connection.hpp"
@@ -28,7 +28,7 @@ void register_hooks(apr_pool_t*) noexcept {
     ap_hook_check_config(open_return_socket, nullptr, nullptr, APR_HOOK_LAST);
     ap_hook_open_logs(open_transfer_log, nullptr, nullptr, APR_HOOK_MIDDLE);
     ap_hook_open_logs(share_return_socket, nullptr, nullptr, APR_HOOK_LAST);
-    ap_hook_post_config(share_limits, nullptr, nullptr, APR_HOOK_MIDDLE);
+    ap_hook_post_config(make_limit_ledger, nullptr, nullptr, APR_HOOK_MIDDLE);
     ap_hook_child_init(child::init, nullptr, nullptr, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, nullptr, nullptr, APR_HOOK_MIDDLE);
     // First, so that every other filter of the same place lies between this one and the socket, where it is

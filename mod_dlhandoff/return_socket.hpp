@@ -6,7 +6,7 @@
 
 /// The return socket: a Unix socket (SOCK_SEQPACKET) that httpd's parent makes and all its children accept
 /// at, beside their TCP ports. A manager that has sent a response gives the client's connection back here,
-/// with its next request unread (shared/wire.hpp: handback).
+/// with its next request unread (shared/wire.hpp: return_message).
 ///
 /// It is one more record in httpd's list of listeners, so that the MPM itself waits for it, whichever it is;
 /// mode 0660, httpd's User and Group. It stays the same socket over restarts, and goes when httpd stops.

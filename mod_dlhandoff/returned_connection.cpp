@@ -87,16 +87,16 @@ std::variant<returned, const char*> receive(int socket) {
         return "its sender is neither root nor httpd's User nor the owner of the directory of the service's "
                "socket";
     received_message message;
-    receive_result got = receive_message(socket, handback_size, message);
+    receive_result got = receive_message(socket, return_message_size, message);
     if (got == receive_result::would_block) {
         pollfd readable{socket, POLLIN, 0};
         while (::poll(&readable, 1, longest_wait_ms) < 0 && errno == EINTR)
             ;
-        got = receive_message(socket, handback_size, message);
+        got = receive_message(socket, return_message_size, message);
     }
     if (got != receive_result::message)
         return "no message came with it";
-    const auto said = decode_handback(message.bytes);
+    const auto said = decode_return(message.bytes);
     if (!said || message.truncated)
         return "it brought another message than the one expected; are mod_dlhandoff and dlmanagerd of the "
                "same release?";
@@ -142,7 +142,7 @@ bool set_address(apr_socket_t* socket, apr_interface_e which) noexcept {
 
 } // namespace
 
-return_terms way_back(const request_rec* r) noexcept {
+return_terms return_terms_of(const request_rec* r) noexcept {
     const conn_rec* const c = r->connection;
     const server_rec* const server = r->server;
     const std::string_view path = return_socket_path();

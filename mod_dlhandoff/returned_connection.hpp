@@ -9,12 +9,12 @@ namespace dlhandoff::httpd {
 /// How this request's connection may go on after its response: back to httpd if the response promised
 /// keep-alive, its client is the peer of its socket and DLHandoffKeepAlive allows it; else it ends. Valid as
 /// long as the process.
-[[nodiscard]] return_terms way_back(const request_rec* r) noexcept;
+[[nodiscard]] return_terms return_terms_of(const request_rec* r) noexcept;
 
 /// Hook create_connection, before core's: what the MPM has accepted on the return socket becomes the client's
 /// connection, addresses and all. Who connects must be root, httpd's User or the service's, and must send one
-/// handback with one TCP connection; anything else becomes a connection that has ended already. Always leaves
-/// the rest to core.
+/// return message with one TCP connection; anything else becomes a connection that has ended already. Always
+/// leaves the rest to core.
 conn_rec* receive_returned(apr_pool_t* pool, server_rec* server, apr_socket_t* accepted, long id,
                            void* scoreboard, apr_bucket_alloc_t* buckets) noexcept;
 

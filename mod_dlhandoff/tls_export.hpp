@@ -24,7 +24,7 @@ void register_tls_hooks() noexcept;
 /// caller wipes it.
 [[nodiscard]] std::variant<tls_session, decline_reason> export_tls(conn_rec* c) noexcept;
 
-/// After the connection was handed over: mod_ssl is not to end it with an alert.
+/// After the connection was handed off: mod_ssl is not to end it with an alert.
 void forget_tls(conn_rec* c) noexcept;
 
 } // namespace dlhandoff::httpd

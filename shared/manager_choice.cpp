@@ -17,13 +17,14 @@ bool is_fresh(const manager_status& one, std::chrono::steady_clock::time_point n
     return beat >= current || current - beat < static_cast<std::uint64_t>(limit);
 }
 
-std::optional<manager_choice> choose_manager(const board& tickets, std::chrono::steady_clock::time_point now,
+std::optional<manager_choice> choose_manager(const board& the_board,
+                                             std::chrono::steady_clock::time_point now,
                                              const manager_set& except) noexcept {
     using key = std::tuple<bool, bool, std::uint32_t, std::uint64_t, std::uint64_t>;
     std::optional<manager_choice> best;
     key best_key;
-    for (std::uint32_t index = 0; index < tickets.managers(); ++index) {
-        const manager_status& one = tickets.manager(index);
+    for (std::uint32_t index = 0; index < the_board.managers(); ++index) {
+        const manager_status& one = the_board.manager(index);
         if (one.state.load(std::memory_order_acquire) != manager_state::live || except.test(index))
             continue;
         const bool room = one.room.load(relaxed) != room_level::none;

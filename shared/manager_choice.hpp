@@ -26,7 +26,7 @@ struct manager_choice {
 /// `except` one with room, whose heartbeat is fresh, of the lowest rank, with the least load, with the fewest
 /// connections; each counts only among those that are equal in what comes before it. Nothing if none lives.
 /// Reads memory only.
-[[nodiscard]] std::optional<manager_choice> choose_manager(const board& tickets,
+[[nodiscard]] std::optional<manager_choice> choose_manager(const board& the_board,
                                                            std::chrono::steady_clock::time_point now,
                                                            const manager_set& except = {}) noexcept;
 

@@ -166,7 +166,7 @@ std::variant<offer, refusal> offer::decode(std::span<const std::byte> message) {
         return refusal::malformed;
     if (head.has_tls != 0 && decoded.tls() == nullptr)
         return refusal::malformed; // or the response would go out in the clear
-    if (!terms_are_sound(decoded.back(), head.has_tls != 0) || !is_sound(head.speed))
+    if (!terms_are_sound(decoded.returning(), head.has_tls != 0) || !is_sound(head.speed))
         return refusal::malformed;
     if (!plan_is_sound(decoded.files(), decoded.pieces(), head.memory_size))
         return refusal::malformed;
@@ -208,7 +208,7 @@ request_facts offer::facts() const noexcept {
             texts[5], texts[6], texts[7], texts[8], fields.status};
 }
 
-return_terms offer::back() const noexcept {
+return_terms offer::returning() const noexcept {
     const fixed& fields = head();
     const std::size_t size = fields.text_sizes.back();
     const char* const end = reinterpret_cast<const char*>(bytes_.get() + fields.memory_at());

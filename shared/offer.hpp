@@ -65,7 +65,7 @@ struct pace {
 
 /// How a connection goes on after the response: back to httpd with its next request, or nowhere.
 struct return_terms {
-    std::string_view path; ///< httpd's return socket (wire.hpp: handback); empty: the connection ends
+    std::string_view path; ///< httpd's return socket (wire.hpp: return_message); empty: the connection ends
     std::uint32_t keep_alive_ms =
         0;                      ///< how long the client may take to send its next request; 0 goes with ""
     std::uint32_t requests = 0; ///< that httpd has taken on this connection, this one included
@@ -100,7 +100,7 @@ class offer {
     [[nodiscard]] std::span<const file_identity> files() const noexcept;
     [[nodiscard]] std::span<const plan_piece> pieces() const noexcept;
     [[nodiscard]] std::span<const std::byte> memory() const noexcept;
-    [[nodiscard]] return_terms back() const noexcept;
+    [[nodiscard]] return_terms returning() const noexcept;
     [[nodiscard]] pace speed() const noexcept;
     /// The connection's keys; null for plain TCP, and once forget_secrets() was called.
     [[nodiscard]] const tls_session* tls() const noexcept;

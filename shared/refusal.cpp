@@ -10,8 +10,8 @@ std::string_view name(refusal reason) noexcept {
         return "truncated";
     case refusal::oversized:
         return "oversized";
-    case refusal::version:
-        return "version";
+    case refusal::wire_version:
+        return "wire-version";
     case refusal::ticket:
         return "ticket";
     case refusal::descriptors_lost:

@@ -12,7 +12,7 @@ enum class refusal : std::uint16_t {
     malformed = 1,      ///< a field is out of its bounds, or sizes contradict each other
     truncated,          ///< shorter than its own header says
     oversized,          ///< longer than max_offer_size
-    version,            ///< another wire version
+    wire_version,       ///< another wire version
     ticket,             ///< the ticket is not this connection's, or no longer offered
     descriptors_lost,   ///< MSG_CTRUNC: the manager had no descriptors left
     missing_descriptor, ///< fewer descriptors than the plan names

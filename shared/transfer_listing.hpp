@@ -10,7 +10,7 @@ namespace dlhandoff {
 struct transfer_listing {
     std::string id;      ///< as in the transfer log
     std::string manager; ///< "m1"
-    std::string state;   ///< queued, sending, reading, delivering, draining
+    std::string state;   ///< queued, sending, reading, delivering, lingering
     std::string client;
     std::string client_key;
     std::string transfer_class;

@@ -14,7 +14,7 @@ struct answer_body {
 };
 static_assert(sizeof(message_header) + sizeof(answer_body) == answer_size);
 
-struct handback_body {
+struct return_body {
     std::uint32_t requests;
     std::uint32_t zero;
 };
@@ -50,7 +50,7 @@ std::optional<refusal> check_header(std::span<const std::byte> message, message_
     if (header.magic != wire_magic)
         return refusal::malformed;
     if (header.version != wire_version)
-        return refusal::version;
+        return refusal::wire_version;
     if (header.size > message.size())
         return refusal::truncated;
     if (header.type != type || header.size < message.size() || header.zero != 0)
@@ -87,17 +87,17 @@ std::optional<answer> decode_answer(std::span<const std::byte> message) noexcept
     return answer{body->sequence, body->reason == 0, refusal_from_number(body->reason)};
 }
 
-std::array<std::byte, handback_size> encode(const handback& value) noexcept {
-    std::array<std::byte, handback_size> message;
-    put(message, message_type::handback, handback_body{value.requests, 0});
+std::array<std::byte, return_message_size> encode(const return_message& value) noexcept {
+    std::array<std::byte, return_message_size> message;
+    put(message, message_type::returned, return_body{value.requests, 0});
     return message;
 }
 
-std::optional<handback> decode_handback(std::span<const std::byte> message) noexcept {
-    const auto body = get<handback_body>(message, message_type::handback);
+std::optional<return_message> decode_return(std::span<const std::byte> message) noexcept {
+    const auto body = get<return_body>(message, message_type::returned);
     if (!body || body->zero != 0)
         return std::nullopt;
-    return handback{body->requests};
+    return return_message{body->requests};
 }
 
 } // namespace dlhandoff

@@ -18,7 +18,7 @@
 ///                                               has no room for it refuses (an answer to offer 0) instead
 ///     worker  ──offer (+ client, files)──> manager
 ///     manager ──answer──> worker                one for each offer, before the first byte to the client
-///     manager ──handback (+ client)──> httpd    the only message on a connection of its own to the socket
+///     manager ──return (+ client)────> httpd    the only message on a connection of its own to the socket
 ///                                               at which httpd's parent listens
 ///
 /// A message begins with a header whose layout never changes, so that two versions can tell each other apart.
@@ -27,7 +27,7 @@ namespace dlhandoff {
 /// Raised with every change of any message.
 inline constexpr std::uint16_t wire_version = 2;
 
-enum class message_type : std::uint16_t { hello = 1, offer = 2, answer = 3, handback = 4 };
+enum class message_type : std::uint16_t { hello = 1, offer = 2, answer = 3, returned = 4 };
 
 struct message_header {
     std::uint32_t magic = 0;
@@ -71,14 +71,14 @@ inline constexpr std::size_t answer_size = sizeof(message_header) + 16;
 
 /// What a manager says when it gives a connection back. The client's socket travels beside it; the first
 /// bytes of its next request have come and wait there unread.
-struct handback {
+struct return_message {
     std::uint32_t requests = 0; ///< that httpd has taken on this connection, as in the offer
 };
-inline constexpr std::size_t handback_size = sizeof(message_header) + 8;
+inline constexpr std::size_t return_message_size = sizeof(message_header) + 8;
 /// A path of a Unix socket in bytes at most: sun_path less the null byte (unix(7)).
 inline constexpr std::size_t longest_return_path = 107;
 
-[[nodiscard]] std::array<std::byte, handback_size> encode(const handback& value) noexcept;
-[[nodiscard]] std::optional<handback> decode_handback(std::span<const std::byte> message) noexcept;
+[[nodiscard]] std::array<std::byte, return_message_size> encode(const return_message& value) noexcept;
+[[nodiscard]] std::optional<return_message> decode_return(std::span<const std::byte> message) noexcept;
 
 } // namespace dlhandoff

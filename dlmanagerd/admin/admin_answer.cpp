@@ -34,11 +34,11 @@ bool has_text(int memory) noexcept {
     return ::fstat(memory, &status) == 0 && status.st_size != 0;
 }
 
-admin_answer answer_status(const board& tickets, const std::vector<admin_part>& parts) {
+admin_answer answer_status(const board& the_board, const std::vector<admin_part>& parts) {
     admin_answer answer;
     admin::totals all;
-    for (std::uint32_t index = 0; index < tickets.managers(); ++index) {
-        const manager_status& status = tickets.manager(index);
+    for (std::uint32_t index = 0; index < the_board.managers(); ++index) {
+        const manager_status& status = the_board.manager(index);
         const manager_state state = status.state.load(std::memory_order_relaxed);
         if (state == manager_state::vacant)
             continue;
@@ -83,9 +83,10 @@ bool admin_part::complete() const noexcept {
     return seals >= 0 && (seals & F_SEAL_WRITE) != 0;
 }
 
-admin_answer answer_admin(const admin::request& asked, const board& tickets, std::vector<admin_part> parts) {
+admin_answer answer_admin(const admin::request& asked, const board& the_board,
+                          std::vector<admin_part> parts) {
     if (asked.what == admin::command::status)
-        return answer_status(tickets, parts);
+        return answer_status(the_board, parts);
     if (asked.what == admin::command::cancel)
         return answer_cancel(asked, std::move(parts));
     admin_answer answer;

@@ -32,7 +32,7 @@ struct admin_answer {
 
 /// The whole answer to status, list or cancel. `parts` are those of the managers that were asked; those that
 /// are not complete have not answered in time.
-[[nodiscard]] admin_answer answer_admin(const admin::request& asked, const board& tickets,
+[[nodiscard]] admin_answer answer_admin(const admin::request& asked, const board& the_board,
                                         std::vector<admin_part> parts);
 
 /// The whole answer, of one line and the end.

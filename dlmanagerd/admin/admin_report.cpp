@@ -64,7 +64,7 @@ admin_report::admin_report(file_descriptor into, const subject& about)
         understood_ = ::ftruncate(into_.get(), 0) == 0;
     }
     if (understood_ && request_.what == admin::command::list)
-        about_.sender.begin_listing();
+        about_.engine.begin_listing();
 }
 
 bool admin_report::go_on() {
@@ -74,7 +74,7 @@ bool admin_report::go_on() {
     case admin::command::status: {
         admin::manager_report line = report_of(about_.status, std::string(about_.name));
         line.counts.bytes_per_second = about_.bytes_per_second;
-        line.counts.tcp_memory_budget = about_.sender.memory().budget();
+        line.counts.tcp_memory_budget = about_.engine.memory().budget();
         append(encode(line));
         break;
     }
@@ -83,7 +83,7 @@ bool admin_report::go_on() {
             return false;
         break;
     case admin::command::cancel:
-        if (about_.sender.cancel(request_.id))
+        if (about_.engine.cancel(request_.id))
             append(encode(admin::cancelled{request_.id}));
         break;
     case admin::command::drain: // the supervisor's
@@ -95,7 +95,7 @@ bool admin_report::go_on() {
 
 /// Whether some are left.
 bool admin_report::list_some() {
-    const bool more = about_.sender.list(slice, [this](const auto& one) { take(one); });
+    const bool more = about_.engine.list(slice, [this](const auto& one) { take(one); });
     if (!more) {
         std::ranges::sort(fastest_, std::greater<>());
         for (const auto& [rate, line] : fastest_)

@@ -29,7 +29,7 @@ class admin_report {
 
     /// What it says besides what the engine knows. References must outlive this.
     struct subject {
-        engine::engine& sender;
+        engine::engine& engine;
         const manager_status& status;
         std::string_view name;
         std::uint64_t bytes_per_second = 0;

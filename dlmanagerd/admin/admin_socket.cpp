@@ -53,9 +53,9 @@ class admin_socket::session final : public engine::event_handler {
     std::uint32_t watched_ = 0;
 };
 
-admin_socket::admin_socket(engine::event_loop& loop, const board& tickets, const std::string& path,
+admin_socket::admin_socket(engine::event_loop& loop, const board& the_board, const std::string& path,
                            std::vector<uid_t> allowed, service actions, patience limits)
-    : loop_(loop), tickets_(tickets),
+    : loop_(loop), board_(the_board),
       listener_(path, "set `admin` to another path, or to \"\" for none", SOCK_STREAM),
       allowed_(std::move(allowed)), actions_(std::move(actions)), limits_(limits) {
     if (!loop_.add(listener_.descriptor(), EPOLLIN, *this))
@@ -148,7 +148,7 @@ void admin_socket::ask_for_next() {
 
 void admin_socket::look_at_reports() {
     if (asking_ != nullptr && std::ranges::all_of(reports_, [this](const admin_part& one) {
-            return one.complete() || tickets_.manager(one.manager).state.load() == manager_state::vacant;
+            return one.complete() || board_.manager(one.manager).state.load() == manager_state::vacant;
         }))
         answer();
 }
@@ -157,7 +157,7 @@ void admin_socket::answer() {
     session& asked = *std::exchange(asking_, nullptr);
     answer_at_ = clock::time_point::max();
     asked.waiting = false;
-    admin_answer with = answer_admin(asked.request, tickets_, std::exchange(reports_, {}));
+    admin_answer with = answer_admin(asked.request, board_, std::exchange(reports_, {}));
     if (asked.request.what == admin::command::cancel && !with.parts.empty())
         spdlog::info("{} is cancelled: user {} has asked for it", asked.request.id,
                      peer_user(asked.talk.socket()).value_or(static_cast<uid_t>(-1)));

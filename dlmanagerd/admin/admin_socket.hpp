@@ -46,7 +46,7 @@ class admin_socket final : public engine::event_handler {
     };
 
     /// Listens. References must outlive this. Throws as listening_socket does, and std::system_error.
-    admin_socket(engine::event_loop& loop, const board& tickets, const std::string& path,
+    admin_socket(engine::event_loop& loop, const board& the_board, const std::string& path,
                  std::vector<uid_t> allowed, service actions, patience limits);
     ~admin_socket();
 
@@ -75,7 +75,7 @@ class admin_socket final : public engine::event_handler {
     void pause();
 
     engine::event_loop& loop_;
-    const board& tickets_;
+    const board& board_;
     listening_socket listener_;
     std::vector<uid_t> allowed_;
     service actions_;

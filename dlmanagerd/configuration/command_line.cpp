@@ -35,7 +35,7 @@ std::string why_not_managers(const std::string& text) {
 std::variant<command_line, exit_status> parse_command_line(int argc, const char* const* argv) {
     command_line asked;
     CLI::App app{
-        "Sends the downloads that Apache's mod_dlhandoff hands over, so that no httpd worker waits for "
+        "Sends the downloads that Apache's mod_dlhandoff hands off, so that no httpd worker waits for "
         "a slow client.",
         "dlmanagerd"};
     app.add_option("--config", asked.config, "Read the configuration (TOML) from FILE")->option_text("FILE");

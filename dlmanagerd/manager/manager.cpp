@@ -28,29 +28,29 @@ constexpr auto relaxed = std::memory_order_relaxed;
 
 /// Its own column. Nobody else's pid can be there; without it, the manager keeps limits on its own.
 std::shared_ptr<engine::ledger_member> membership_of(const manager_post& post) {
-    auto member = post.shares.join(post.index);
+    auto member = post.ledger.join(post.index);
     if (!member)
         spdlog::warn(
             "manager {} can't take part in the ledger of limits, whose column {} is held by process {}: "
             "it keeps limits alone, so that more may be sent than these say, until it is started again",
-            post.name, post.index, post.shares.holder(post.index));
+            post.name, post.index, post.ledger.holder(post.index));
     return member ? std::make_shared<engine::ledger_member>(std::move(*member)) : nullptr;
 }
 
-engine::engine_options options_of(const manager_post& post, engine::return_policy back) {
+engine::engine_options options_of(const manager_post& post, engine::return_policy returns) {
     return {.manager = post.name,
             .limits = post.settings.limits.table,
             .member = membership_of(post),
             .tcp_memory = post.settings.limits.tcp_memory,
-            .back = std::move(back)};
+            .returns = std::move(returns)};
 }
 
 } // namespace
 
 manager::manager(manager_post post)
-    : post_(std::move(post)), status_(post_.tickets.manager(post_.index)), settings_(post_.settings),
+    : post_(std::move(post)), status_(post_.board.manager(post_.index)), settings_(post_.settings),
       engine_(loop_, options_of(post_, return_policy_of(settings_)), open_transfer_log(settings_)),
-      sessions_(loop_, engine_, post_.tickets, post_.index, post_.name, settings_.allow_users, [this] {
+      sessions_(loop_, engine_, post_.board, post_.index, post_.name, settings_.allow_users, [this] {
           update_room();
           return room_.level() != room_level::none;
       }) {
@@ -159,8 +159,8 @@ void manager::share_memory() {
         return;
     share_memory_at_ = loop_.now() + share_memory_pause;
     std::size_t managers = 0;
-    for (std::uint32_t index = 0; index < post_.tickets.managers(); ++index)
-        managers += post_.tickets.manager(index).state.load(relaxed) != manager_state::vacant ? 1U : 0U;
+    for (std::uint32_t index = 0; index < post_.board.managers(); ++index)
+        managers += post_.board.manager(index).state.load(relaxed) != manager_state::vacant ? 1U : 0U;
     engine_.share_memory_with(std::max<std::size_t>(managers, 1));
 }
 

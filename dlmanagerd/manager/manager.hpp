@@ -3,8 +3,8 @@
 #include "dlmanagerd/admin/admin_report.hpp"
 #include "dlmanagerd/configuration/command_line.hpp"
 #include "dlmanagerd/configuration/configuration.hpp"
+#include "dlmanagerd/manager/descriptor_room.hpp"
 #include "dlmanagerd/manager/manager_channel.hpp"
-#include "dlmanagerd/manager/room.hpp"
 #include "dlmanagerd/manager/throughput.hpp"
 #include "dlmanagerd/manager/worker_sessions.hpp"
 #include "dlmanagerd/signal_source.hpp"
@@ -19,11 +19,11 @@ namespace dlhandoff::service {
 
 /// What a manager is given by the supervisor.
 struct manager_post {
-    std::uint32_t index = 0;      ///< its place on the board
-    std::string name;             ///< "m1"
-    file_descriptor channel;      ///< to the supervisor
-    const board& tickets;         ///< the supervisor's, which the process has inherited, as is the next
-    const engine::ledger& shares; ///< what all managers use of the limits
+    std::uint32_t index = 0;       ///< its place on the board
+    std::string name;              ///< "m1"
+    file_descriptor channel;       ///< to the supervisor
+    const dlhandoff::board& board; ///< the supervisor's, which the process has inherited, as is the next
+    const engine::ledger& ledger;  ///< what all managers use of the limits
     command_line asked;
     configuration settings;
 };
@@ -69,7 +69,7 @@ class manager final : private engine::event_handler {
     configuration& settings_;
     engine::event_loop loop_;
     engine::engine engine_;
-    room room_;
+    descriptor_room room_;
     throughput throughput_;
     std::optional<admin_report> report_; ///< on its way to an admin
     worker_sessions sessions_;

@@ -27,7 +27,7 @@ worker_session::~worker_session() {
 }
 
 bool worker_session::start(const hello& greeting) {
-    const int memory = shared_.tickets.descriptor();
+    const int memory = shared_.board.descriptor();
     const send_result sent = send_message(socket_.get(), encode(greeting), {&memory, 1});
     if (sent == send_result::failed && errno == ETOOMANYREFS)
         (void)refuse(refusal::full, 0);
@@ -135,7 +135,7 @@ bool worker_session::take_offer(offer offered) {
     if (const auto* reason = std::get_if<refusal>(&prepared))
         return refuse(*reason, named.sequence);
 
-    ticket_slot& slot = shared_.tickets.slot(slot_);
+    ticket_slot& slot = shared_.board.slot(slot_);
     if (!claim_ticket(slot, named.sequence)) {
         if (ticket_state_of(slot, named.sequence) != ticket_state::revoked)
             return refuse(refusal::ticket, named.sequence);

@@ -32,7 +32,7 @@ class session_owner {
 struct session_surroundings {
     engine::event_loop& loop;
     engine::engine& engine;
-    const board& tickets;
+    const dlhandoff::board& board;
     manager_counters& counters; ///< the manager's own
     received_message& incoming; ///< where every session receives: one buffer, since one thread does
     session_owner& owner;

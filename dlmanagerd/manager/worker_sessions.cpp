@@ -35,11 +35,11 @@ const char* advice_for(refusal reason) noexcept {
 
 } // namespace
 
-worker_sessions::worker_sessions(engine::event_loop& loop, engine::engine& engine, const board& tickets,
+worker_sessions::worker_sessions(engine::event_loop& loop, engine::engine& engine, const board& the_board,
                                  std::uint32_t index, std::string name, std::vector<uid_t> allowed,
                                  std::function<bool()> room)
-    : loop_(loop), tickets_(tickets), index_(index), name_(std::move(name)), allowed_(std::move(allowed)),
-      room_(std::move(room)), surroundings_{loop,      engine, tickets, tickets.manager(index).counters,
+    : loop_(loop), board_(the_board), index_(index), name_(std::move(name)), allowed_(std::move(allowed)),
+      room_(std::move(room)), surroundings_{loop,      engine, the_board, the_board.manager(index).counters,
                                             incoming_, *this} {}
 
 worker_sessions::~worker_sessions() {
@@ -64,22 +64,22 @@ void worker_sessions::admit(file_descriptor socket, const ucred& peer) {
         if (allowed)
             warn(no_slot_, loop_.now(),
                  "refused a connection from httpd process {}: all {} places are taken; httpd serves what it "
-                 "can't hand over",
-                 peer.pid, tickets_.slots_each());
+                 "can't hand off",
+                 peer.pid, board_.slots_each());
         if (allowed)
             turn_away(socket);
         else if (!stopped_)
             counters().connections.fetch_sub(1, std::memory_order_relaxed);
         return;
     }
-    const std::uint32_t number = tickets_.first_slot_of(index_) + *slot;
+    const std::uint32_t number = board_.first_slot_of(index_) + *slot;
     auto& session = sessions_[*slot];
     session = std::make_unique<worker_session>(surroundings_, std::move(socket), peer, number);
     hello greeting;
     greeting.manager_pid = static_cast<std::uint32_t>(::getpid());
     greeting.slot = number;
     name_.copy(greeting.manager.data(), greeting.manager.size() - 1);
-    greeting.epoch = tickets_.epoch();
+    greeting.epoch = board_.epoch();
     greeting.index = index_;
     spdlog::debug("httpd process {} (user id {}) has connected", peer.pid, peer.uid);
     if (!session->start(greeting))
@@ -99,7 +99,7 @@ std::optional<std::uint32_t> worker_sessions::take_slot() {
         free_slots_.pop_back();
         return slot;
     }
-    if (sessions_.size() >= tickets_.slots_each())
+    if (sessions_.size() >= board_.slots_each())
         return std::nullopt;
     sessions_.emplace_back();
     return static_cast<std::uint32_t>(sessions_.size() - 1);
@@ -130,7 +130,7 @@ void worker_sessions::close_unused(std::size_t count, engine::clock::duration si
 }
 
 void worker_sessions::on_end(worker_session& ended) {
-    const std::uint32_t slot = ended.slot() - tickets_.first_slot_of(index_);
+    const std::uint32_t slot = ended.slot() - board_.first_slot_of(index_);
     spdlog::debug("httpd process {} has disconnected", ended.process());
     sessions_[slot].reset();
     free_slots_.push_back(slot);

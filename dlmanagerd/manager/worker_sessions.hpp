@@ -17,7 +17,7 @@ class worker_sessions final : private session_owner {
   public:
     /// `index`: the manager's place on the board; `name`: in logs. `room` says whether another transfer may
     /// begin. References must outlive this.
-    worker_sessions(engine::event_loop& loop, engine::engine& engine, const board& tickets,
+    worker_sessions(engine::event_loop& loop, engine::engine& engine, const board& the_board,
                     std::uint32_t index, std::string name, std::vector<uid_t> allowed,
                     std::function<bool()> room);
     ~worker_sessions();
@@ -52,7 +52,7 @@ class worker_sessions final : private session_owner {
     [[nodiscard]] manager_counters& counters() const noexcept { return surroundings_.counters; }
 
     engine::event_loop& loop_;
-    const board& tickets_;
+    const board& board_;
     std::uint32_t index_;
     std::string name_;
     std::vector<uid_t> allowed_;

@@ -36,7 +36,7 @@ void close_others(std::initializer_list<int> kept) {
     int status = EXIT_SUCCESS;
     try {
         start_service_log(post.name);
-        close_others({post.channel.get(), post.tickets.descriptor()});
+        close_others({post.channel.get(), post.board.descriptor()});
         ::prctl(PR_SET_NAME, ("dlmanagerd " + post.name).c_str());
         manager(std::move(post)).run();
     } catch (const std::exception& error) {
@@ -50,8 +50,8 @@ void close_others(std::initializer_list<int> kept) {
 
 manager_process::manager_process(engine::event_loop& loop, manager_post post, manager_rank rank,
                                  std::function<void(manager_process&, note)> on_note)
-    : loop_(loop), index_(post.index), name_(post.name), status_(post.tickets.manager(post.index)),
-      rank_(rank), on_note_(std::move(on_note)) {
+    : loop_(loop), index_(post.index), name_(post.name), status_(post.board.manager(post.index)), rank_(rank),
+      on_note_(std::move(on_note)) {
     auto [ours, theirs] = make_channel();
     if (!loop_.add(ours.get(), EPOLLIN, *this))
         throw_errno("epoll_ctl(channel)");

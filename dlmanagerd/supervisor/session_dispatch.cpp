@@ -27,9 +27,9 @@ file_descriptor make_reserve() noexcept {
 
 } // namespace
 
-session_dispatch::session_dispatch(engine::event_loop& loop, const board& tickets, const std::string& path,
+session_dispatch::session_dispatch(engine::event_loop& loop, const board& the_board, const std::string& path,
                                    std::vector<uid_t> allowed, pass_on pass, clock::duration patience)
-    : loop_(loop), tickets_(tickets), listener_(path), allowed_(std::move(allowed)), pass_(std::move(pass)),
+    : loop_(loop), board_(the_board), listener_(path), allowed_(std::move(allowed)), pass_(std::move(pass)),
       patience_(patience), reserve_(make_reserve()) {
     if (!loop_.add(listener_.descriptor(), EPOLLIN, *this))
         throw_errno("epoll_ctl(listening socket)");
@@ -59,7 +59,7 @@ void session_dispatch::on_events(std::uint32_t) {
         default:
             warn(no_descriptor_, loop_.now(),
                  "cannot take a connection from httpd: {}; downloads go on, and httpd serves what it can't "
-                 "hand over. At the limit of descriptors, raise LimitNOFILE",
+                 "hand off. At the limit of descriptors, raise LimitNOFILE",
                  std::strerror(errno));
             turn_away_one();
             return;
@@ -134,14 +134,14 @@ void session_dispatch::pass_or_keep(session one) {
     }
     warn(no_manager_, loop_.now(),
          "refused a connection from httpd process {}: no manager can take it now; httpd serves what it "
-         "can't hand over",
+         "can't hand off",
          one.peer.pid);
 }
 
 send_result session_dispatch::pass_to_best(const session& one) {
     auto result = send_result::peer_gone;
     manager_set tried;
-    while (const auto best = choose_manager(tickets_, clock::now(), tried)) {
+    while (const auto best = choose_manager(board_, clock::now(), tried)) {
         // Better to wait for a busy one than to ask one that will refuse.
         if (result == send_result::would_block && !best->room)
             return result;
@@ -153,8 +153,8 @@ send_result session_dispatch::pass_to_best(const session& one) {
         tried.set(best->index);
     }
     // One that is about to live finds the connection in its channel.
-    for (std::uint32_t index = 0; index < tickets_.managers(); ++index) {
-        if (tickets_.manager(index).state.load(std::memory_order_relaxed) != manager_state::starting)
+    for (std::uint32_t index = 0; index < board_.managers(); ++index) {
+        if (board_.manager(index).state.load(std::memory_order_relaxed) != manager_state::starting)
             continue;
         const send_result passed = pass_(index, one.socket.get(), one.peer);
         if (passed == send_result::sent)

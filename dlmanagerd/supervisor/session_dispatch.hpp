@@ -28,7 +28,7 @@ class session_dispatch final : public engine::event_handler {
     using pass_on = std::function<send_result(std::uint32_t manager, int session, const ucred& peer)>;
 
     /// Listens. References must outlive this. Throws as listening_socket does, and std::system_error.
-    session_dispatch(engine::event_loop& loop, const board& tickets, const std::string& path,
+    session_dispatch(engine::event_loop& loop, const board& the_board, const std::string& path,
                      std::vector<uid_t> allowed, pass_on pass,
                      engine::clock::duration patience = heartbeat_limit);
     /// Stops listening: another service may then listen at the path.
@@ -56,7 +56,7 @@ class session_dispatch final : public engine::event_handler {
     void pause(engine::clock::duration length);
 
     engine::event_loop& loop_;
-    const board& tickets_;
+    const board& board_;
     listening_socket listener_;
     std::vector<uid_t> allowed_;
     pass_on pass_;

@@ -55,7 +55,7 @@ supervisor::supervisor(command_line asked, configuration settings)
       base_managers_(std::min(wanted_managers(settings_), settings_.max_managers)),
       signals_(loop_, {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD}, [this](int number) { on_signal(number); }),
       board_(board::create(slots_each, settings_.max_managers)),
-      shares_(engine::ledger::create(settings_.max_managers, engine::ledger::max_bits)),
+      ledger_(engine::ledger::create(settings_.max_managers, engine::ledger::max_bits)),
       places_(settings_.max_managers) {
     for (std::uint32_t index = 0; index < base_managers_; ++index)
         places_[index].base = true;
@@ -170,7 +170,7 @@ bool supervisor::start(place& where, manager_rank rank) {
     where.pause.started(clock::now());
     try {
         where.process = std::make_unique<manager_process>(
-            loop_, manager_post{index, name, {}, board_, shares_, asked_, settings_}, rank,
+            loop_, manager_post{index, name, {}, board_, ledger_, asked_, settings_}, rank,
             [this](manager_process&, note what) {
                 if (what == note::reported && admin_)
                     admin_->look_at_reports();
@@ -284,7 +284,7 @@ void supervisor::bury(place& dead, int status) {
                       counters.active.load(std::memory_order_relaxed),
                       counters.queued.load(std::memory_order_relaxed), what_next);
     }
-    (void)shares_.clear(process.index(), process.pid());
+    (void)ledger_.clear(process.index(), process.pid());
     dead.process.reset();
     if (admin_)
         admin_->look_at_reports();

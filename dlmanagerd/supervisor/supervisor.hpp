@@ -74,7 +74,7 @@ class supervisor {
     engine::event_loop loop_;
     signal_source signals_;
     board board_;
-    engine::ledger shares_; ///< of the limits, among managers
+    engine::ledger ledger_; ///< of the limits, among managers
     std::vector<place> places_;
     std::optional<session_dispatch> dispatch_; ///< none once it ends
     std::optional<admin_socket> admin_;        ///< likewise, and none if none is wanted

@@ -85,7 +85,7 @@ return_result return_connection(int client, std::uint32_t requests, const std::s
         return fail(policy, {reason::system, path, errno});
     if (!is_trusted(*listener, policy))
         return fail(policy, {reason::stranger, path, 0, *listener});
-    if (send_message(httpd.get(), encode(handback{requests}), {&client, 1}) == send_result::sent)
+    if (send_message(httpd.get(), encode(return_message{requests}), {&client, 1}) == send_result::sent)
         return return_result::returned;
     if (errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM) // too many on their way (unix(7))
         return return_result::busy;

@@ -8,8 +8,8 @@
 #include <sys/types.h>
 #include <vector>
 
-/// Giving a client's connection back to httpd: one message (shared/wire.hpp: handback) over a connection of
-/// its own to httpd's return socket.
+/// Giving a client's connection back to httpd: one message (shared/wire.hpp: return_message) over a
+/// connection of its own to httpd's return socket.
 namespace dlhandoff::engine {
 
 /// Why connections can't be given back; their clients' next requests are not answered then.

@@ -26,11 +26,11 @@ std::string_view admission::entry::client_key() const noexcept {
     return share_->owner->key;
 }
 
-admission::share_list& admission::line::list_of(place where) noexcept {
+admission::share_list& admission::class_queue::list_of(place where) noexcept {
     return where == place::ring ? ring : where == place::parked ? parked : aside;
 }
 
-bool admission::line::servable() const noexcept {
+bool admission::class_queue::servable() const noexcept {
     return !ring.empty() && !held && !reached(own.transfers, active);
 }
 
@@ -41,12 +41,12 @@ admission::admission(const limit_table& limits, ledger_member* member)
 
 admission::~admission() = default;
 
-admission::line& admission::line_of(std::size_t class_index) const noexcept {
-    return *lines_[class_index < lines_.size() ? class_index : 0];
+admission::class_queue& admission::queue_of(std::size_t class_index) const noexcept {
+    return *queues_[class_index < queues_.size() ? class_index : 0];
 }
 
 std::size_t admission::active(std::size_t class_index) const noexcept {
-    return line_of(class_index).active;
+    return queue_of(class_index).active;
 }
 
 std::size_t admission::client_active(std::string_view client_key) const noexcept {
@@ -65,10 +65,10 @@ std::size_t admission::client_active(std::string_view client_key, std::size_t cl
 }
 
 std::size_t admission::waiting(std::size_t class_index) const noexcept {
-    return line_of(class_index).waiting;
+    return queue_of(class_index).waiting;
 }
 
-admission::share& admission::find_or_make(line& in, std::string_view client_key) {
+admission::share& admission::find_or_make(class_queue& in, std::string_view client_key) {
     auto at = clients_.find(client_key);
     const bool added = at == clients_.end();
     if (added) {
@@ -121,10 +121,10 @@ void admission::replace_shares(client& one) noexcept {
 }
 
 bool admission::somebody_could_start() const noexcept {
-    return std::any_of(lines_.begin(), lines_.end(), [](const auto& one) { return one->servable(); });
+    return std::any_of(queues_.begin(), queues_.end(), [](const auto& one) { return one->servable(); });
 }
 
-bool admission::queue_is_full(const line& in) const noexcept {
+bool admission::queue_is_full(const class_queue& in) const noexcept {
     if (waiting_ >= all_.queue || in.waiting >= in.own.queue)
         return true;
     return member_ != nullptr && (waiting_ + member_->others().waiting >= all_.queue ||
@@ -132,14 +132,14 @@ bool admission::queue_is_full(const line& in) const noexcept {
 }
 
 /// Own use and, with a ledger, the others'.
-admission::obstacle admission::against(const line& in, const client* of, const share* with,
+admission::obstacle admission::against(const class_queue& in, const client* of, const share* with,
                                        std::uint64_t hash) const noexcept {
     const std::uint32_t client_active = of != nullptr ? of->active : 0;
     const std::uint32_t share_active = with != nullptr ? with->active : 0;
     if (reached(all_.transfers, active_))
         return obstacle::all;
     if (reached(in.own.transfers, in.active))
-        return obstacle::line;
+        return obstacle::transfer_class;
     if (reached(all_.per_client, client_active) || reached(in.own.per_client, share_active))
         return obstacle::client;
     if (member_ == nullptr)
@@ -147,7 +147,7 @@ admission::obstacle admission::against(const line& in, const client* of, const s
     if (all_.transfers != 0 && reached(all_.transfers, active_ + member_->others().active))
         return obstacle::all;
     if (in.own.transfers != 0 && reached(in.own.transfers, in.active + member_->others(in.index).active))
-        return obstacle::line;
+        return obstacle::transfer_class;
     if (all_.per_client != 0 && reached(all_.per_client, client_active + member_->others_active(hash)))
         return obstacle::client;
     if (in.own.per_client != 0 &&
@@ -183,7 +183,7 @@ bool admission::yields(std::int32_t priority, clock::time_point since, clock::ti
 
 admission::obstacle admission::hold(const share& in, clock::time_point since,
                                     clock::time_point now) noexcept {
-    const line& at = *in.at;
+    const class_queue& at = *in.at;
     const obstacle before = against(at, in.owner, &in, in.owner->hash);
     if (member_ == nullptr || before != obstacle::none) {
         if (before == obstacle::all)
@@ -211,7 +211,7 @@ void admission::admit(share& in, entry& one) noexcept {
 
 admission::answer admission::foresee(std::size_t class_index, std::string_view client_key,
                                      clock::time_point now) const {
-    const line& in = line_of(class_index);
+    const class_queue& in = queue_of(class_index);
     const auto at = clients_.find(client_key);
     const client* of = at != clients_.end() ? &at->second : nullptr;
     const share* with = nullptr;
@@ -234,7 +234,7 @@ admission::answer admission::foresee(std::size_t class_index, std::string_view c
 
 admission::answer admission::enter(entry& one, std::size_t class_index, std::string_view client_key,
                                    clock::time_point now) {
-    line& in = line_of(class_index);
+    class_queue& in = queue_of(class_index);
     share& with = find_or_make(in, client_key);
     obstacle against_it = obstacle::none;
     const bool overtakes = !with.waiting.empty() || held_ || in.held || somebody_could_start();
@@ -269,7 +269,7 @@ admission::answer admission::enter(entry& one, std::size_t class_index, std::str
     // Own limits say of themselves when they are off; what others use has to be asked again.
     if (member_ != nullptr && against_it == obstacle::all && !reached(all_.transfers, active_))
         held_ = true;
-    if (member_ != nullptr && against_it == obstacle::line && !reached(in.own.transfers, in.active))
+    if (member_ != nullptr && against_it == obstacle::transfer_class && !reached(in.own.transfers, in.active))
         in.held = true;
     publish_front();
     return answer::waits;
@@ -279,7 +279,7 @@ void admission::leave(entry& one) noexcept {
     if (one.state_ == entry::state::out)
         return;
     share& in = *one.share_;
-    line& at = *in.at;
+    class_queue& at = *in.at;
     if (std::exchange(one.state_, entry::state::out) == entry::state::waiting) {
         in.waiting.erase(in.waiting.iterator_to(one));
         --at.waiting;
@@ -308,16 +308,16 @@ void admission::leave(entry& one) noexcept {
 void admission::forget_held_back() noexcept {
     if (waiting_ == 0)
         held_ = false;
-    for (const auto& one : lines_)
+    for (const auto& one : queues_)
         if (one->waiting == 0)
             one->held = false;
 }
 
-/// Of those that can be served: the highest priority, then the least pass. A line that could not be served
+/// Of those that can be served: the highest priority, then the least pass. A queue that could not be served
 /// before gets no credit for that time.
-admission::line* admission::pick() noexcept {
-    line* best = nullptr;
-    for (const auto& one : lines_) {
+admission::class_queue* admission::pick() noexcept {
+    class_queue* best = nullptr;
+    for (const auto& one : queues_) {
         const bool servable = one->servable();
         if (servable && !one->running)
             one->pass = std::max(one->pass, levels_[one->level_index].virtual_time);
@@ -330,13 +330,13 @@ admission::line* admission::pick() noexcept {
 }
 
 /// Passes only mean something beside the virtual time, and are moved back with it before they overflow.
-void admission::charge(line& served) noexcept {
+void admission::charge(class_queue& served) noexcept {
     level& at = levels_[served.level_index];
     at.virtual_time = served.pass;
     served.pass += served.stride;
     if (at.virtual_time < rebase_at)
         return;
-    for (const auto& one : lines_)
+    for (const auto& one : queues_)
         if (one->level_index == served.level_index)
             one->pass -= std::min(one->pass, at.virtual_time);
     at.virtual_time = 0;
@@ -344,7 +344,7 @@ void admission::charge(line& served) noexcept {
 
 admission::entry* admission::next(clock::time_point now) noexcept {
     while (waiting_ != 0 && !held_ && !reached(all_.transfers, active_)) {
-        line* const in = pick();
+        class_queue* const in = pick();
         if (in == nullptr)
             break;
         share& with = in->ring.front();
@@ -365,7 +365,7 @@ admission::entry* admission::next(clock::time_point now) noexcept {
         case obstacle::all:
             held_ = true;
             break;
-        case obstacle::line:
+        case obstacle::transfer_class:
             in->held = true;
             break;
         case obstacle::client:
@@ -381,14 +381,14 @@ admission::entry* admission::next(clock::time_point now) noexcept {
 void admission::publish_front() noexcept {
     if (member_ == nullptr)
         return;
-    const line* const in =
+    const class_queue* const in =
         all_.transfers != 0 && (held_ || reached(all_.transfers, active_)) ? pick() : nullptr;
     member_->set_front(
         in == nullptr ? 0 : front_of(in->priority, nanoseconds(in->ring.front().waiting.front().since_)));
 }
 
 bool admission::held_back() const noexcept {
-    return held_ || std::any_of(lines_.begin(), lines_.end(),
+    return held_ || std::any_of(queues_.begin(), queues_.end(),
                                 [](const auto& one) { return one->held || !one->aside.empty(); });
 }
 
@@ -396,14 +396,14 @@ void admission::recheck() noexcept {
     held_ = false;
     std::size_t left = recheck_shares;
     const std::size_t first = recheck_line_;
-    for (std::size_t i = 0; i < lines_.size(); ++i) {
-        const std::size_t index = (first + i) % lines_.size();
-        line& one = *lines_[index];
+    for (std::size_t i = 0; i < queues_.size(); ++i) {
+        const std::size_t index = (first + i) % queues_.size();
+        class_queue& one = *queues_[index];
         one.held = false;
         one.looks = 0;
         if (left == 0 || one.aside.empty())
             continue;
-        recheck_line_ = (index + 1) % lines_.size();
+        recheck_line_ = (index + 1) % queues_.size();
         for (; left > 0 && !one.aside.empty(); --left)
             place_at(one.aside.front(), place::ring);
     }

@@ -45,7 +45,7 @@ struct admission_tag; ///< of the hook in a request
 class admission {
     struct share;
     struct client;
-    struct line;
+    struct class_queue;
 
   public:
     /// Other members' use of limits changes without a word: how many clients recheck() takes up again at a
@@ -126,7 +126,7 @@ class admission {
         boost::intrusive::base_hook<boost::intrusive::list_base_hook<boost::intrusive::tag<admission_tag>>>,
         boost::intrusive::constant_time_size<false>>;
 
-    /// Where a share with waiting requests stands in its line.
+    /// Where a share with waiting requests stands in its class queue.
     enum class place : std::uint8_t {
         nowhere, ///< it has none
         ring,    ///< it may start one more
@@ -136,9 +136,9 @@ class admission {
 
     /// A client within a class.
     struct share : boost::intrusive::list_base_hook<> {
-        share(client& of, line& in) noexcept : owner(&of), at(&in) {}
+        share(client& of, class_queue& in) noexcept : owner(&of), at(&in) {}
         client* owner;
-        line* at;
+        class_queue* at;
         place stands = place::nowhere;
         std::uint32_t active = 0;
         entry_list waiting;  ///< first come, first served
@@ -156,11 +156,11 @@ class admission {
     /// All classes of one priority.
     struct level {
         std::int32_t priority = 0;
-        std::uint64_t virtual_time = 0; ///< the pass of the line that was served last
+        std::uint64_t virtual_time = 0; ///< the pass of the class queue that was served last
     };
 
     /// What waits in one class.
-    struct line {
+    struct class_queue {
         std::string name;
         limits own;
         std::uint32_t index = 0;      ///< of the class, in the table
@@ -181,7 +181,7 @@ class admission {
     };
 
     /// What stands against a start.
-    enum class obstacle : std::uint8_t { none, all, line, client };
+    enum class obstacle : std::uint8_t { none, all, transfer_class, client };
 
     /// Not noexcept on purpose: libstdc++ then keeps the hash with the node.
     struct client_hash {
@@ -190,20 +190,20 @@ class admission {
         [[nodiscard]] std::size_t operator()(std::string_view text) const { return keyed_hash(key, text); }
     };
 
-    [[nodiscard]] line& line_of(std::size_t class_index) const noexcept;
-    [[nodiscard]] share& find_or_make(line& in, std::string_view client_key);
+    [[nodiscard]] class_queue& queue_of(std::size_t class_index) const noexcept;
+    [[nodiscard]] share& find_or_make(class_queue& in, std::string_view client_key);
     void drop_if_empty(share& one) noexcept;
     void place_at(share& one, place where) noexcept;
     [[nodiscard]] bool at_own_limit(const share& one) const noexcept;
     /// Takes the client's shares to where they belong after its own use has changed.
     void replace_shares(client& one) noexcept;
     [[nodiscard]] bool somebody_could_start() const noexcept;
-    [[nodiscard]] bool queue_is_full(const line& in) const noexcept;
-    [[nodiscard]] line* pick() noexcept;
-    void charge(line& served) noexcept;
+    [[nodiscard]] bool queue_is_full(const class_queue& in) const noexcept;
+    [[nodiscard]] class_queue* pick() noexcept;
+    void charge(class_queue& served) noexcept;
     void admit(share& in, entry& one) noexcept;
 
-    [[nodiscard]] obstacle against(const line& in, const client* of, const share* with,
+    [[nodiscard]] obstacle against(const class_queue& in, const client* of, const share* with,
                                    std::uint64_t hash) const noexcept;
     /// Counts the start in the ledger, or says what is against it.
     [[nodiscard]] obstacle hold(const share& in, clock::time_point since, clock::time_point now) noexcept;
@@ -214,13 +214,13 @@ class admission {
     void forget_held_back() noexcept;
 
     // For set_limits().
-    static void park_all(line& in) noexcept;
+    static void park_all(class_queue& in) noexcept;
     void renumber_classes() noexcept;
     void move_to_default(share& one) noexcept;
 
     ledger_member* member_;
     limits all_;
-    std::vector<std::unique_ptr<line>> lines_;
+    std::vector<std::unique_ptr<class_queue>> queues_;
     std::vector<level> levels_;
     std::unordered_map<std::string, client, client_hash, std::equal_to<>> clients_;
     std::uint32_t active_ = 0;

@@ -26,14 +26,14 @@ void check(const limit_table& limits) {
 
 void admission::set_limits(const limit_table& limits) {
     check(limits);
-    std::vector<std::unique_ptr<line>> lines(limits.classes.size());
+    std::vector<std::unique_ptr<class_queue>> queues(limits.classes.size());
     std::vector<level> levels;
-    for (std::size_t i = 0; i < lines.size(); ++i) {
+    for (std::size_t i = 0; i < queues.size(); ++i) {
         const class_limits& one = limits.classes[i];
-        if (std::none_of(lines_.begin(), lines_.end(),
+        if (std::none_of(queues_.begin(), queues_.end(),
                          [&one](const auto& old) { return old->name == one.name; })) {
-            lines[i] = std::make_unique<line>();
-            lines[i]->name = one.name;
+            queues[i] = std::make_unique<class_queue>();
+            queues[i]->name = one.name;
         }
         if (std::none_of(levels.begin(), levels.end(),
                          [&one](const level& other) { return other.priority == one.priority; }))
@@ -41,19 +41,19 @@ void admission::set_limits(const limit_table& limits) {
     }
 
     // Nothing throws from here on.
-    std::vector<std::unique_ptr<line>> gone = std::move(lines_);
-    for (std::size_t i = 0; i < lines.size(); ++i)
+    std::vector<std::unique_ptr<class_queue>> gone = std::move(queues_);
+    for (std::size_t i = 0; i < queues.size(); ++i)
         for (auto& old : gone)
             if (old != nullptr && old->name == limits.classes[i].name)
-                lines[i] = std::move(old);
-    lines_ = std::move(lines);
+                queues[i] = std::move(old);
+    queues_ = std::move(queues);
     levels_ = std::move(levels);
     all_ = limits.all;
     held_ = false;
     recheck_line_ = 0;
-    for (std::size_t i = 0; i < lines_.size(); ++i) {
+    for (std::size_t i = 0; i < queues_.size(); ++i) {
         const class_limits& one = limits.classes[i];
-        line& in = *lines_[i];
+        class_queue& in = *queues_[i];
         in.own = one.own;
         in.priority = one.priority;
         in.stride = (std::uint64_t{1} << 32) / one.weight;
@@ -61,7 +61,7 @@ void admission::set_limits(const limit_table& limits) {
             std::find_if(levels_.begin(), levels_.end(),
                          [&one](const level& other) { return other.priority == one.priority; }) -
             levels_.begin());
-        in.pass = 0; // what it meant beside other lines is gone
+        in.pass = 0; // what it meant beside other queues is gone
         in.running = in.held = false;
         in.looks = 0;
         in.next_index = static_cast<std::uint32_t>(i);
@@ -80,11 +80,11 @@ void admission::set_limits(const limit_table& limits) {
     for (auto& [key, one] : clients_) // those of which nothing waits
         for (auto at = one.shares.begin(); at != one.shares.end();) {
             share& each = *at++; // may be dropped
-            if (std::find_if(lines_.begin(), lines_.end(),
-                             [&each](const auto& in) { return in.get() == each.at; }) == lines_.end())
+            if (std::find_if(queues_.begin(), queues_.end(),
+                             [&each](const auto& in) { return in.get() == each.at; }) == queues_.end())
                 move_to_default(each);
         }
-    for (const auto& in : lines_) {
+    for (const auto& in : queues_) {
         share_list in_order;
         in_order.swap(in->parked);
         while (!in_order.empty()) {
@@ -96,7 +96,7 @@ void admission::set_limits(const limit_table& limits) {
     }
 }
 
-void admission::park_all(line& in) noexcept {
+void admission::park_all(class_queue& in) noexcept {
     share_list in_order;
     for (share_list* from : {&in.ring, &in.parked, &in.aside})
         in_order.splice(in_order.end(), *from);
@@ -124,13 +124,13 @@ void admission::renumber_classes() noexcept {
                     member_->remove_waiting(from);
                 }
             }
-    for (const auto& in : lines_)
+    for (const auto& in : queues_)
         in->index = in->next_index;
 }
 
 /// From a class that is gone to class 0: into the client's share there, if it has one.
 void admission::move_to_default(share& one) noexcept {
-    line& to = *lines_.front();
+    class_queue& to = *queues_.front();
     to.active += one.active;
     to.waiting += static_cast<std::uint32_t>(one.waiting.size());
     const bool waits = !one.waiting.empty();

@@ -66,7 +66,7 @@ class worker {
         const auto began = clock::now();
         offer offered = typical_offer(file.identity(), times);
         const int descriptors[] = {connection.get(), file.descriptor()};
-        const auto result = client_.hand_over(offered, descriptors);
+        const auto result = client_.hand_off(offered, descriptors);
         ::dup3(dead_.get(), connection.get(), O_CLOEXEC);
         const auto held = std::chrono::duration_cast<microseconds>(clock::now() - began);
         if (!result.claimed())

@@ -59,7 +59,7 @@ void check_offer(std::span<const std::byte> input) {
     std::uint64_t sum = sum_of(taken.memory());
     for (const std::string_view text :
          {facts.client, facts.client_key, facts.user, facts.vhost, facts.method, facts.uri, facts.range,
-          facts.tag, facts.transfer_class, taken.back().path}) {
+          facts.tag, facts.transfer_class, taken.returning().path}) {
         require(within(text.data(), text.size(), message));
         sum += sum_of(std::as_bytes(std::span(text)));
     }
@@ -82,8 +82,8 @@ void check_offer(std::span<const std::byte> input) {
     }
     require(taken.response_bytes() == total && taken.file_bytes() == from_files);
 
-    auto made = offer::make(facts, taken.files(), taken.pieces(), taken.memory(), taken.tls(), taken.back(),
-                            taken.speed());
+    auto made = offer::make(facts, taken.files(), taken.pieces(), taken.memory(), taken.tls(),
+                            taken.returning(), taken.speed());
     require(std::holds_alternative<offer>(made));
     std::get<offer>(made).set_ticket(taken.claim_ticket());
     require(std::ranges::equal(std::get<offer>(made).message(), message));
@@ -111,8 +111,8 @@ void check_answer(std::span<const std::byte> input) {
     require(decoded->claimed || (again->reason == decoded->reason && !name(decoded->reason).empty()));
 }
 
-void check_handback(std::span<const std::byte> input) {
-    if (const auto decoded = decode_handback(input))
+void check_return(std::span<const std::byte> input) {
+    if (const auto decoded = decode_return(input))
         require(std::ranges::equal(encode(*decoded), input));
 }
 
@@ -123,6 +123,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_offer(input);
     check_hello(input);
     check_answer(input);
-    check_handback(input);
+    check_return(input);
     return 0;
 }

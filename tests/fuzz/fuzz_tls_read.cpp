@@ -1,4 +1,4 @@
-// What a TLS client sends after its handover: tls_channel reads it from a TCP socket. Few inputs would get
+// What a TLS client sends after its handoff: tls_channel reads it from a TCP socket. Few inputs would get
 // past authentication by luck, so most of an input is content that the harness seals with the client's key;
 // the rest goes to the socket as it is.
 //

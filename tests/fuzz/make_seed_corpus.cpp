@@ -93,14 +93,14 @@ void write_offers(const corpus& into) {
     hello greeting{4711, 3, {}, 815, 0, 0};
     std::string_view("m1").copy(greeting.manager.data(), greeting.manager.size());
     into.write("hello", encode(greeting));
-    into.write("handback", encode(handback{3}));
+    into.write("return", encode(return_message{3}));
     into.write("answer-claimed", encode(answer{9, true, {}}));
     into.write("answer-refused", encode(answer{9, false, refusal::full}));
 }
 
 /// Of each kind of descriptors one.
-void write_handbacks(const corpus& into) {
-    const auto message = encode(handback{3});
+void write_returns(const corpus& into) {
+    const auto message = encode(return_message{3});
     for (const auto& [name, descriptors] :
          {std::pair{"tcp", 17}, {"no-descriptor", 0}, {"file", 1}, {"many", 31}, {"none-left", 32 + 17}}) {
         std::vector<std::byte> input{static_cast<std::byte>(descriptors)};
@@ -157,7 +157,7 @@ int main(int argc, char** argv) try {
     }
     const std::filesystem::path folder(argv[1]);
     write_offers(corpus(folder / "offer"));
-    write_handbacks(corpus(folder / "handback"));
+    write_returns(corpus(folder / "return"));
     write_tls_inputs(corpus(folder / "tls_read"));
     return EXIT_SUCCESS;
 } catch (const std::exception& error) {

@@ -195,7 +195,7 @@ TEST_P(return_socket, refuses_strangers) {
     ASSERT_EQ(::pipe2(pipe_ends, O_CLOEXEC), 0);
     const file_descriptor pipe_read(pipe_ends[0]);
     const file_descriptor pipe_write(pipe_ends[1]);
-    const auto right = encode(handback{1});
+    const auto right = encode(return_message{1});
     struct attempt {
         std::string what;
         std::span<const std::byte> message;

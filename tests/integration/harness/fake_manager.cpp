@@ -35,8 +35,8 @@ void fake_manager::peer::say_hello() const {
     hello greeting;
     greeting.manager_pid = static_cast<std::uint32_t>(::getpid());
     greeting.slot = slot_;
-    greeting.epoch = tickets_.epoch();
-    const int memory = tickets_.descriptor();
+    greeting.epoch = board_.epoch();
+    const int memory = board_.descriptor();
     say(encode(greeting), {&memory, 1});
 }
 
@@ -56,7 +56,7 @@ std::optional<fake_manager::offered> fake_manager::peer::next_offer() {
 }
 
 bool fake_manager::peer::claim(const offered& one) const {
-    return claim_ticket(tickets_.slot(slot_), one.what.claim_ticket().sequence);
+    return claim_ticket(board_.slot(slot_), one.what.claim_ticket().sequence);
 }
 
 void fake_manager::peer::answer(const offered& one, bool claimed, refusal reason) const {
@@ -106,9 +106,9 @@ void fake_manager::peer::stay_silent() {
 }
 
 fake_manager::fake_manager(const std::string& path, behaviour act)
-    : act_(std::move(act)), path_(path), tickets_(board::create(slots)),
+    : act_(std::move(act)), path_(path), board_(board::create(slots)),
       listener_(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)) {
-    manager_status& status = tickets_.manager(0);
+    manager_status& status = board_.manager(0);
     status.pid = static_cast<std::uint32_t>(::getpid());
     status.room = room_level::plenty;
     status.heartbeat = manager_status::asleep;
@@ -143,7 +143,7 @@ void fake_manager::accept_all() {
             continue;
         const std::uint32_t slot = connections_++ % slots;
         peers_.emplace_back([this, slot, socket = std::move(accepted)]() mutable {
-            peer worker(std::move(socket), tickets_, slot, stopping_);
+            peer worker(std::move(socket), board_, slot, stopping_);
             act_(worker);
         });
     }

@@ -27,9 +27,9 @@ class fake_manager {
     /// One worker's connection.
     class peer {
       public:
-        peer(file_descriptor socket, const board& tickets, std::uint32_t slot,
+        peer(file_descriptor socket, const board& the_board, std::uint32_t slot,
              const std::atomic<bool>& stopping)
-            : socket_(std::move(socket)), tickets_(tickets), slot_(slot), stopping_(stopping) {}
+            : socket_(std::move(socket)), board_(the_board), slot_(slot), stopping_(stopping) {}
         void say_hello() const;
         /// Sends any bytes.
         void say(std::span<const std::byte> bytes, std::span<const int> descriptors = {}) const;
@@ -46,7 +46,7 @@ class fake_manager {
       private:
         [[nodiscard]] bool wait_for(int descriptor, short events) const;
         file_descriptor socket_;
-        const board& tickets_;
+        const board& board_;
         std::uint32_t slot_;
         const std::atomic<bool>& stopping_;
         received_message message_;
@@ -66,7 +66,7 @@ class fake_manager {
 
     behaviour act_;
     std::string path_;
-    board tickets_;
+    board board_;
     file_descriptor listener_;
     std::atomic<bool> stopping_ = false;
     std::atomic<unsigned> connections_ = 0;

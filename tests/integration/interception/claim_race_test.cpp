@@ -39,14 +39,14 @@ void dawdle(unsigned steps) {
 
 /// The manager's part, in a process of its own, with a board that came as a descriptor.
 int claim_every_round(int board_descriptor, meeting_place& place, std::uint32_t slot) {
-    const auto tickets = board::attach(file_descriptor::duplicate_of(board_descriptor));
-    if (!tickets)
+    const auto the_board = board::attach(file_descriptor::duplicate_of(board_descriptor));
+    if (!the_board)
         return 1;
     std::minstd_rand random(2);
     for (std::uint32_t round = 0; round < meeting_place::rounds; ++round) {
         wait_until(place.offered, round + 1);
         dawdle(static_cast<unsigned>(random() % 64));
-        place.claimed[round] = claim_ticket(tickets->slot(slot), place.sequences[round]);
+        place.claimed[round] = claim_ticket(the_board->slot(slot), place.sequences[round]);
         place.concluded.store(round + 1, std::memory_order_release);
     }
     return 0;
@@ -54,7 +54,7 @@ int claim_every_round(int board_descriptor, meeting_place& place, std::uint32_t 
 
 TEST(claim_race, on_the_board_between_two_processes_has_one_winner_alone) {
     constexpr std::uint32_t slot = 5;
-    auto tickets = board::create(8);
+    auto the_board = board::create(8);
     void* shared =
         ::mmap(nullptr, sizeof(meeting_place), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ASSERT_NE(shared, MAP_FAILED);
@@ -62,24 +62,24 @@ TEST(claim_race, on_the_board_between_two_processes_has_one_winner_alone) {
     const pid_t manager = ::fork();
     ASSERT_GE(manager, 0);
     if (manager == 0)
-        ::_exit(claim_every_round(tickets.descriptor(), place, slot));
+        ::_exit(claim_every_round(the_board.descriptor(), place, slot));
 
     std::minstd_rand random(1);
     unsigned delay = 64;
     std::uint32_t revoked_count = 0;
     std::uint32_t claimed_count = 0;
     for (std::uint32_t round = 0; round < meeting_place::rounds; ++round) {
-        const std::uint64_t sequence = offer_ticket(tickets.slot(slot));
+        const std::uint64_t sequence = offer_ticket(the_board.slot(slot));
         place.sequences[round] = sequence;
         place.offered.store(round + 1, std::memory_order_release);
         dawdle(static_cast<unsigned>(random() % (2 * delay)));
-        const bool revoked = revoke_ticket(tickets.slot(slot), sequence);
+        const bool revoked = revoke_ticket(the_board.slot(slot), sequence);
         // Whoever won has it harder next time, so that both come at the same moment on any machine.
         delay = revoked ? delay + delay / 8 + 1 : delay - delay / 8;
         wait_until(place.concluded, round + 1);
         const bool claimed = place.claimed[round];
         ASSERT_NE(revoked, claimed) << "round " << round << ": " << (claimed ? "two owners" : "no owner");
-        EXPECT_EQ(ticket_state_of(tickets.slot(slot), sequence),
+        EXPECT_EQ(ticket_state_of(the_board.slot(slot), sequence),
                   claimed ? ticket_state::claimed : ticket_state::revoked);
         revoked_count += revoked;
         claimed_count += claimed;

@@ -64,8 +64,8 @@ class service_fixture : public ::testing::Test {
         std::vector<worker_peer> workers;
         workers.emplace_back(manager.socket());
         // The second goes to the other one when that lives, and when nothing else is connected there.
-        const board& tickets = workers.front().tickets();
-        const manager_status& other = tickets.manager(1 - workers.front().greeting().index);
+        const board& the_board = workers.front().the_board();
+        const manager_status& other = the_board.manager(1 - workers.front().greeting().index);
         EXPECT_TRUE(eventually(
             [&] { return other.state == manager_state::live && other.counters.connections == 0; }));
         workers.emplace_back(manager.socket());

@@ -26,11 +26,11 @@ class service_managers : public service_fixture {
     }
 
     /// Offers the document through the module's own client; the client must get all of it if it was claimed.
-    [[nodiscard]] httpd::handover hand_over(httpd::manager_client& client) const {
+    [[nodiscard]] httpd::handoff_result hand_off(httpd::manager_client& client) const {
         open_download download(document);
         offer what = download.make_offer();
         const int descriptors[] = {download.connection.get(), download.file.get()};
-        const auto result = client.hand_over(what, descriptors);
+        const auto result = client.hand_off(what, descriptors);
         download.let_go();
         if (result.claimed()) {
             EXPECT_TRUE(download.client.read_to_end() == download.response());
@@ -50,8 +50,8 @@ TEST_F(service_managers, are_as_many_as_asked_and_have_names) {
         EXPECT_EQ(worker.greeting().epoch, workers[0].greeting().epoch);
         EXPECT_EQ(worker.status().pid, worker.greeting().manager_pid);
         EXPECT_EQ(worker.status().rank, manager_rank::base);
-        EXPECT_GE(worker.greeting().slot, worker.tickets().first_slot_of(i));
-        EXPECT_LT(worker.greeting().slot, worker.tickets().first_slot_of(i + 1));
+        EXPECT_GE(worker.greeting().slot, worker.the_board().first_slot_of(i));
+        EXPECT_LT(worker.greeting().slot, worker.the_board().first_slot_of(i + 1));
         expect_a_good_offer_works(workers[i]);
     }
     const transfer_log_reader log(manager.transfer_log());
@@ -100,7 +100,7 @@ TEST_F(service_managers, that_are_killed_are_started_again) {
                   "lost; it is started again at once");
     for (const auto& one : lost)
         EXPECT_LT(one->client.read_to_end().size(), one->response().size());
-    const manager_status& status = workers[1].tickets().manager(0);
+    const manager_status& status = workers[1].the_board().manager(0);
     ASSERT_TRUE(eventually([&] { return status.state == manager_state::live; }));
     EXPECT_NE(status.pid, static_cast<std::uint32_t>(killed));
     EXPECT_EQ(status.counters.active, 0u);
@@ -120,22 +120,22 @@ TEST_F(service_managers, that_are_killed_are_started_again) {
 TEST_F(service_managers, that_are_all_dead_turn_workers_away_at_once) {
     manager.start();
     auto workers = connect_to_both();
-    const board& tickets = workers[0].tickets();
+    const board& the_board = workers[0].the_board();
     // Five times in a row: then the pause is long enough to be met.
     for (int i = 0; i < 5; ++i)
         for (const std::uint32_t index : {0u, 1u}) {
-            const manager_status& status = tickets.manager(index);
+            const manager_status& status = the_board.manager(index);
             ASSERT_TRUE(eventually([&] { return status.state == manager_state::live; }));
             const std::uint32_t killed = status.pid;
             ::kill(static_cast<pid_t>(killed), SIGKILL);
             ASSERT_TRUE(eventually([&] { return status.pid != killed; }));
         }
-    ASSERT_EQ(tickets.manager(0).state, manager_state::vacant);
-    ASSERT_EQ(tickets.manager(1).state, manager_state::vacant);
+    ASSERT_EQ(the_board.manager(0).state, manager_state::vacant);
+    ASSERT_EQ(the_board.manager(1).state, manager_state::vacant);
     EXPECT_FALSE(worker_peer::try_connect(manager.socket()).has_value());
     expect_logged("no manager can take it now; httpd serves");
     httpd::manager_client client(manager.socket(), 10s);
-    EXPECT_TRUE(eventually([&] { return hand_over(client).claimed(); }));
+    EXPECT_TRUE(eventually([&] { return hand_off(client).claimed(); }));
 }
 
 TEST_F(service_managers, that_hang_are_left_alone) {
@@ -144,12 +144,12 @@ TEST_F(service_managers, that_hang_are_left_alone) {
     auto workers = connect_to_both();
     httpd::manager_client client(manager.socket(), claim_timeout);
     for (int i = 0; i < 10; ++i)
-        EXPECT_TRUE(hand_over(client).claimed());
+        EXPECT_TRUE(hand_off(client).claimed());
     stop_process(process_of(workers[0]));
     const std::uint64_t before = workers[1].status().counters.claims;
     for (int i = 0; i < 30; ++i) {
-        httpd::handover result;
-        EXPECT_LT(duration_of([&] { result = hand_over(client); }), claim_timeout + 1s) << i;
+        httpd::handoff_result result;
+        EXPECT_LT(duration_of([&] { result = hand_off(client); }), claim_timeout + 1s) << i;
         EXPECT_TRUE(result.claimed()) << i << ": " << name(*result.declined);
     }
     EXPECT_EQ(workers[1].status().counters.claims, before + 30);
@@ -159,7 +159,7 @@ TEST_F(service_managers, that_hang_are_left_alone) {
     ::kill(process_of(workers[0]), SIGCONT);
     const auto late = [&] { return workers[0].status().counters.claims.load(); };
     const std::uint64_t claims = late();
-    EXPECT_TRUE(eventually([&] { return hand_over(client).claimed() && late() > claims; }))
+    EXPECT_TRUE(eventually([&] { return hand_off(client).claimed() && late() > claims; }))
         << "it is asked again when it has come back";
 }
 
@@ -167,13 +167,13 @@ TEST_F(service_managers, that_hang_in_their_sleep_get_one_connection) {
     manager.start();
     auto workers = connect_to_both();
     const pid_t sleeper = process_of(workers[0]);
-    const manager_status& status = workers[1].tickets().manager(0);
+    const manager_status& status = workers[1].the_board().manager(0);
     workers.erase(workers.begin());
     ASSERT_TRUE(eventually([&] { return status.heartbeat == manager_status::asleep; }));
     stop_process(sleeper);
     const auto offer_anew = [this] {
         httpd::manager_client client(manager.socket(), 300ms);
-        return hand_over(client);
+        return hand_off(client);
     };
     // It has the fewest connections, and nothing says yet that it does not wake.
     const auto first = offer_anew();
@@ -223,7 +223,7 @@ TEST_F(service_managers, finish_and_end_when_the_supervisor_is_killed) {
     manager.start();
     auto workers = connect_to_both();
     httpd::manager_client client(manager.socket(), 10s);
-    EXPECT_TRUE(hand_over(client).claimed());
+    EXPECT_TRUE(hand_off(client).claimed());
     const auto download = begin_slow_download(workers[0]);
     const pid_t old = manager.pid();
     manager.kill_supervisor();
@@ -235,14 +235,14 @@ TEST_F(service_managers, finish_and_end_when_the_supervisor_is_killed) {
 
     child_process successor({.command = {DLMANAGERD_PROGRAM, "--listen", manager.socket()},
                              .output = directory / "successor.log"});
-    EXPECT_TRUE(eventually([&] { return hand_over(client).claimed(); }))
+    EXPECT_TRUE(eventually([&] { return hand_off(client).claimed(); }))
         << read_file(directory / "successor.log");
     worker_peer fresh(manager.socket());
     EXPECT_NE(fresh.greeting().epoch, workers[0].greeting().epoch);
     EXPECT_TRUE(download->client.read_to_end() == download->response());
     download->client.close();
     EXPECT_TRUE(eventually([&] { return processes_of_session(old).empty(); }));
-    EXPECT_TRUE(hand_over(client).claimed());
+    EXPECT_TRUE(hand_off(client).claimed());
     successor.signal(SIGINT);
     EXPECT_TRUE(successor.wait_for_exit(10s).has_value());
 }
@@ -301,9 +301,9 @@ TEST_F(service_duplicates, come_when_there_is_no_room_and_go_when_there_is_again
     const answer said = offer_to(worker, refused);
     EXPECT_FALSE(said.claimed);
     EXPECT_EQ(name(said.reason), "full");
-    const board& tickets = worker.tickets();
-    ASSERT_TRUE(eventually([&] { return tickets.manager(1).state == manager_state::live; }));
-    EXPECT_EQ(tickets.manager(1).rank, manager_rank::duplicate);
+    const board& the_board = worker.the_board();
+    ASSERT_TRUE(eventually([&] { return the_board.manager(1).state == manager_state::live; }));
+    EXPECT_EQ(the_board.manager(1).rank, manager_rank::duplicate);
     expect_logged("m2, a duplicate, is started");
     {
         // What the first has no room for, the second takes; what the first has, goes on.
@@ -311,16 +311,16 @@ TEST_F(service_duplicates, come_when_there_is_no_room_and_go_when_there_is_again
         EXPECT_EQ(other.greeting().index, 1u);
         expect_a_good_offer_works(other);
         httpd::manager_client client(manager.socket(), 10s);
-        EXPECT_TRUE(hand_over(client).claimed());
+        EXPECT_TRUE(hand_off(client).claimed());
         for (const auto& one : slow)
             EXPECT_TRUE(one->client.read_to_end() == one->response());
         slow.clear();
-        ASSERT_TRUE(eventually([&] { return tickets.manager(0).room != room_level::none; }));
-        const std::uint64_t claims = tickets.manager(0).counters.claims;
-        EXPECT_TRUE(hand_over(client).claimed());
-        EXPECT_EQ(tickets.manager(0).counters.claims, claims + 1) << "the base manager has room again";
+        ASSERT_TRUE(eventually([&] { return the_board.manager(0).room != room_level::none; }));
+        const std::uint64_t claims = the_board.manager(0).counters.claims;
+        EXPECT_TRUE(hand_off(client).claimed());
+        EXPECT_EQ(the_board.manager(0).counters.claims, claims + 1) << "the base manager has room again";
     }
-    EXPECT_TRUE(eventually([&] { return tickets.manager(1).state == manager_state::vacant; }));
+    EXPECT_TRUE(eventually([&] { return the_board.manager(1).state == manager_state::vacant; }));
     expect_logged("m2, a duplicate, ends: it has had nothing to do for 0.2 s");
     EXPECT_EQ(manager.managers().size(), 1u);
     worker_peer last(manager.socket());
@@ -337,10 +337,10 @@ TEST_F(service_duplicates, come_for_one_that_hangs_when_another_has_no_room) {
     write_file(settings, text);
     manager.start();
     auto workers = connect_to_both();
-    const board& tickets = workers[0].tickets();
+    const board& the_board = workers[0].the_board();
     stop_process(process_of(workers[0]));
     fill(workers[1]);
-    EXPECT_TRUE(eventually([&] { return tickets.manager(2).state == manager_state::live; }));
+    EXPECT_TRUE(eventually([&] { return the_board.manager(2).state == manager_state::live; }));
     ::kill(process_of(workers[0]), SIGCONT);
 }
 
@@ -356,7 +356,7 @@ TEST_F(service_without_duplicates, refuses_when_it_is_full) {
     const std::uint64_t refusals = worker.refusals(refusal::full);
     httpd::manager_client client(manager.socket(), 10s);
     for (int i = 0; i < 5; ++i) {
-        const auto result = hand_over(client);
+        const auto result = hand_off(client);
         ASSERT_FALSE(result.claimed());
         EXPECT_EQ(name(*result.declined), "full");
     }
@@ -366,7 +366,7 @@ TEST_F(service_without_duplicates, refuses_when_it_is_full) {
     EXPECT_LT(descriptors_of(manager.manager_pid()).size(), 64u);
     expect_logged("all managers, max_managers (1) of them, are at or near their limits");
     slow.clear();
-    EXPECT_TRUE(eventually([&] { return hand_over(client).claimed(); }));
+    EXPECT_TRUE(eventually([&] { return hand_off(client).claimed(); }));
 }
 
 } // namespace

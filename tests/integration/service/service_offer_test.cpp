@@ -38,8 +38,8 @@ TEST_F(service_offer, claimed_is_sent_whole_and_logged) {
     EXPECT_EQ(worker.greeting().manager_pid, static_cast<std::uint32_t>(manager.manager_pid()));
     EXPECT_STREQ(worker.greeting().manager.data(), "m1");
     EXPECT_EQ(worker.status().pid.load(), static_cast<std::uint32_t>(manager.manager_pid()));
-    EXPECT_EQ(worker.tickets().supervisor(), static_cast<std::uint32_t>(manager.pid()));
-    EXPECT_EQ(worker.greeting().epoch, worker.tickets().epoch());
+    EXPECT_EQ(worker.the_board().supervisor(), static_cast<std::uint32_t>(manager.pid()));
+    EXPECT_EQ(worker.greeting().epoch, worker.the_board().epoch());
     expect_a_good_offer_works(worker);
     EXPECT_EQ(worker.counters().claims.load(), 1u);
     const auto line = transfer_log_reader(manager.transfer_log()).wait_for([](const auto&) { return true; });
@@ -256,7 +256,7 @@ const abuse abuses[] = {
     {"nothing_after_its_header", refusal::malformed, with_bytes([](auto& bytes) {
          std::memset(bytes.data() + sizeof(message_header), 0, bytes.size() - sizeof(message_header));
      })},
-    {"later_version", refusal::version, with_header([](auto& header) { ++header.version; })},
+    {"later_version", refusal::wire_version, with_header([](auto& header) { ++header.version; })},
     {"bad_magic", refusal::malformed, with_header([](auto& header) { header.magic ^= 1; })},
     {"another_type", refusal::malformed,
      with_header([](auto& header) { header.type = message_type::hello; })},

@@ -68,8 +68,8 @@ std::uint16_t port_of(int socket) {
 
 } // namespace
 
-worker_peer::worker_peer(file_descriptor socket, const hello& greeting, board tickets)
-    : socket_(std::move(socket)), greeting_(greeting), board_(std::move(tickets)) {}
+worker_peer::worker_peer(file_descriptor socket, const hello& greeting, board the_board)
+    : socket_(std::move(socket)), greeting_(greeting), board_(std::move(the_board)) {}
 
 std::optional<worker_peer> worker_peer::try_connect(const std::string& path) {
     file_descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
@@ -88,10 +88,10 @@ std::optional<worker_peer> worker_peer::try_connect(const std::string& path) {
     const auto greeting = decode_hello(message->bytes);
     if (!greeting || message->descriptors.size() != 1)
         throw std::runtime_error("the manager's first message is no hello with a board");
-    auto tickets = board::attach(std::move(message->descriptors.front()));
-    if (!tickets || greeting->slot >= tickets->slots() || greeting->index >= tickets->managers())
+    auto the_board = board::attach(std::move(message->descriptors.front()));
+    if (!the_board || greeting->slot >= the_board->slots() || greeting->index >= the_board->managers())
         throw std::runtime_error("the manager's board is none");
-    return worker_peer(std::move(socket), *greeting, std::move(*tickets));
+    return worker_peer(std::move(socket), *greeting, std::move(*the_board));
 }
 
 worker_peer::worker_peer(const std::string& path)

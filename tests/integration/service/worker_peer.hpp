@@ -27,7 +27,7 @@ class worker_peer {
     explicit worker_peer(const std::string& path);
 
     [[nodiscard]] const hello& greeting() const noexcept { return greeting_; }
-    [[nodiscard]] const board& tickets() const noexcept { return board_; }
+    [[nodiscard]] const board& the_board() const noexcept { return board_; }
     /// What the board says of the manager that has greeted.
     [[nodiscard]] const manager_status& status() const noexcept { return board_.manager(greeting_.index); }
     [[nodiscard]] const manager_counters& counters() const noexcept { return status().counters; }
@@ -48,7 +48,7 @@ class worker_peer {
     [[nodiscard]] std::optional<answer> next_answer(std::chrono::milliseconds within = 10s);
 
   private:
-    worker_peer(file_descriptor socket, const hello& greeting, board tickets);
+    worker_peer(file_descriptor socket, const hello& greeting, board the_board);
 
     file_descriptor socket_;
     hello greeting_;

@@ -56,11 +56,11 @@ mie3x2k1-3ab-1041   25 %  [==>       ]   100 MB/s     0:30  ..ebian-12-amd64.iso
 mie3x2k9-3ac-9     100 %  [==========]      0 B/s     0:00  ..ebian-12-amd64.iso
 )");
     EXPECT_EQ('\n' + render_list(sample_list(), 200), R"(
-ID                 CLIENT                                  CLASS    STATE      DONE                   SIZE      SPEED     LEFT  URI
-mie3x2k1-3ab-7     2001:db8:1234:5678:9abc:def0:1234:5678  bulk     sending    50 %  [=====>    ]   700 MB  20.0 kB/s  4:51:40  example.org/v.mp4
-mie3x2k1-3ab-1042  192.0.2.7                               default  queued      0 %  [          ]  70.0 kB      0 B/s        -  example.org/images/debian-12-amd64.iso
-mie3x2k1-3ab-1041  192.0.2.7                               default  sending    25 %  [==>       ]   4.0 GB   100 MB/s     0:30  example.org/images/debian-12-amd64.iso
-mie3x2k9-3ac-9     192.0.2.7                               default  draining  100 %  [==========]  70.0 kB      0 B/s     0:00  example.org/images/debian-12-amd64.iso
+ID                 CLIENT                                  CLASS    STATE       DONE                   SIZE      SPEED     LEFT  URI
+mie3x2k1-3ab-7     2001:db8:1234:5678:9abc:def0:1234:5678  bulk     sending     50 %  [=====>    ]   700 MB  20.0 kB/s  4:51:40  example.org/v.mp4
+mie3x2k1-3ab-1042  192.0.2.7                               default  queued       0 %  [          ]  70.0 kB      0 B/s        -  example.org/images/debian-12-amd64.iso
+mie3x2k1-3ab-1041  192.0.2.7                               default  sending     25 %  [==>       ]   4.0 GB   100 MB/s     0:30  example.org/images/debian-12-amd64.iso
+mie3x2k9-3ac-9     192.0.2.7                               default  lingering  100 %  [==========]  70.0 kB      0 B/s     0:00  example.org/images/debian-12-amd64.iso
 )");
 }
 

@@ -61,7 +61,7 @@ dlctl::list_answer sample_list() {
     waiting.sent = waiting.delivered = waiting.bytes_per_second = 0;
     transfer_listing closing = waiting;
     closing.id = "mie3x2k9-3ac-9";
-    closing.state = "draining";
+    closing.state = "lingering";
     closing.sent = closing.delivered = closing.expected;
     return {slow, waiting, fast, closing};
 }

@@ -100,26 +100,26 @@ engine::transfer_log readable_log::writer() const {
 }
 
 running_engine::running_engine(engine::engine_options options)
-    : sender(loop, std::move(options), log_.writer()) {
+    : engine(loop, std::move(options), log_.writer()) {
     std::signal(SIGPIPE, SIG_IGN); // sendfile(2) has no MSG_NOSIGNAL: as the programs around the engine do
 }
 
 void running_engine::begin(offer offered, std::vector<file_descriptor> descriptors) {
-    auto ready = sender.prepare(std::move(offered), std::move(descriptors));
+    auto ready = engine.prepare(std::move(offered), std::move(descriptors));
     if (std::holds_alternative<refusal>(ready))
         FAIL() << "refused: " << name(std::get<refusal>(ready));
-    sender.begin(std::get<engine::engine::prepared>(std::move(ready)));
+    engine.begin(std::get<engine::engine::prepared>(std::move(ready)));
 }
 
 bool running_engine::run_until(const std::function<bool()>& done, std::chrono::seconds within) {
     const auto limit = engine::clock::now() + within;
-    sender.run_turns();
+    engine.run_turns();
     while (!done()) {
         if (engine::clock::now() > limit)
             return false;
         // A short wait at most: what `done` looks at may change without an event of the engine's.
-        loop.run_once(std::min(sender.next_deadline(), loop.now() + std::chrono::milliseconds(2)));
-        sender.run_turns();
+        loop.run_once(std::min(engine.next_deadline(), loop.now() + std::chrono::milliseconds(2)));
+        engine.run_turns();
     }
     return true;
 }

@@ -77,7 +77,7 @@ class running_engine {
 
   public:
     engine::event_loop loop;
-    engine::engine sender;
+    dlhandoff::engine::engine engine;
 };
 
 /// Reads what is there without waiting, into `into`; false at the end of file or at an error.

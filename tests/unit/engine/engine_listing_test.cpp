@@ -24,8 +24,8 @@ struct engine_listing_test : testing::Test {
     }
     static std::vector<transfer_listing> all_of(running_engine& runner) {
         std::vector<transfer_listing> found;
-        runner.sender.begin_listing();
-        EXPECT_FALSE(runner.sender.list(SIZE_MAX, [&](const auto& one) { found.push_back(one); }));
+        runner.engine.begin_listing();
+        EXPECT_FALSE(runner.engine.list(SIZE_MAX, [&](const auto& one) { found.push_back(one); }));
         return found;
     }
     static engine::engine_options one_at_a_time() {
@@ -76,7 +76,7 @@ TEST_F(engine_listing_test, draining_is_told_from_sending) {
         std::string some;
         (void)read_available(clients.front().get(), some);
         const auto listed = all_of(runner);
-        return listed.size() == 1 && listed[0].state == "draining" &&
+        return listed.size() == 1 && listed[0].state == "lingering" &&
                listed[0].delivered == listed[0].expected;
     }));
 }
@@ -89,20 +89,20 @@ TEST_F(engine_listing_test, goes_on_where_it_stopped_whatever_ends_meanwhile) {
     ASSERT_EQ(before.size(), 7U);
     std::vector<std::string> seen;
     const auto see = [&](const transfer_listing& one) { seen.push_back(one.id); };
-    runner.sender.begin_listing();
-    EXPECT_TRUE(runner.sender.list(2, see));
-    ASSERT_TRUE(runner.sender.cancel(before[2].id)); // the next one
-    ASSERT_TRUE(runner.sender.cancel(before[3].id)); // and the one that is it now
-    ASSERT_TRUE(runner.sender.cancel(before[1].id)); // one that was listed
+    runner.engine.begin_listing();
+    EXPECT_TRUE(runner.engine.list(2, see));
+    ASSERT_TRUE(runner.engine.cancel(before[2].id)); // the next one
+    ASSERT_TRUE(runner.engine.cancel(before[3].id)); // and the one that is it now
+    ASSERT_TRUE(runner.engine.cancel(before[1].id)); // one that was listed
     begin(runner);                                   // none of this listing's
-    EXPECT_TRUE(runner.sender.list(2, see));
-    EXPECT_FALSE(runner.sender.list(2, see));
+    EXPECT_TRUE(runner.engine.list(2, see));
+    EXPECT_FALSE(runner.engine.list(2, see));
     EXPECT_THAT(seen,
                 ::testing::ElementsAre(before[0].id, before[1].id, before[4].id, before[5].id, before[6].id));
-    runner.sender.begin_listing();
-    EXPECT_TRUE(runner.sender.list(1, see));
-    runner.sender.end_all(engine::outcome::shutdown);
-    EXPECT_FALSE(runner.sender.list(1, see));
+    runner.engine.begin_listing();
+    EXPECT_TRUE(runner.engine.list(1, see));
+    runner.engine.end_all(engine::outcome::shutdown);
+    EXPECT_FALSE(runner.engine.list(1, see));
     EXPECT_EQ(seen.size(), 6U);
 }
 
@@ -116,10 +116,10 @@ TEST_F(engine_listing_test, cancels_one_by_its_id_and_resets_its_client) {
     const std::string& queued = before[1].id;
     for (const std::string& nobody : {std::string(), std::string("nonsense"), sending + "0", "0" + sending,
                                       sending.substr(0, sending.size() - 1), sending + " "})
-        EXPECT_FALSE(runner.sender.cancel(nobody)) << nobody;
-    EXPECT_TRUE(runner.sender.cancel(queued));
-    EXPECT_TRUE(runner.sender.cancel(sending));
-    EXPECT_FALSE(runner.sender.cancel(sending));
+        EXPECT_FALSE(runner.engine.cancel(nobody)) << nobody;
+    EXPECT_TRUE(runner.engine.cancel(queued));
+    EXPECT_TRUE(runner.engine.cancel(sending));
+    EXPECT_FALSE(runner.engine.cancel(sending));
     ASSERT_TRUE(runner.run_until([&] { return runner.log_lines().size() == 2; }));
     const auto first = nlohmann::json::parse(runner.log_lines()[0]);
     const auto second = nlohmann::json::parse(runner.log_lines()[1]);

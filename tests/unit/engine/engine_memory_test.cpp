@@ -21,7 +21,7 @@ struct engine_memory_test : testing::Test {
         std::vector<file_descriptor> descriptors;
         descriptors.push_back(std::move(by.server));
         descriptors.push_back(file.open());
-        auto ready = runner.sender.prepare(make_offer(head, file, {}, back), std::move(descriptors));
+        auto ready = runner.engine.prepare(make_offer(head, file, {}, back), std::move(descriptors));
         return std::get<engine::engine::prepared>(std::move(ready));
     }
     static engine::engine_options one_at_a_time() {
@@ -34,16 +34,16 @@ struct engine_memory_test : testing::Test {
 
 /// The allocation after so many others fails; false: so many are not needed.
 bool begin_without_memory(running_engine& runner, engine::engine::prepared ready, int after) {
-    const std::size_t before = runner.sender.active();
+    const std::size_t before = runner.engine.active();
     bool thrown = false;
     const memory_shortage shortage(after);
     try {
-        runner.sender.begin(std::move(ready));
+        runner.engine.begin(std::move(ready));
     } catch (const std::bad_alloc&) {
         thrown = true;
     }
     if (thrown) {
-        EXPECT_EQ(runner.sender.active(), before) << "who throws has not taken it over";
+        EXPECT_EQ(runner.engine.active(), before) << "who throws has not taken it over";
     }
     return memory_shortage::felt();
 }
@@ -54,7 +54,7 @@ TEST_F(engine_memory_test, a_response_that_can_not_begin_is_not_taken_over) {
         running_engine runner(one_at_a_time());
         tcp_pair connection;
         const bool felt = begin_without_memory(runner, prepare(runner, connection), after);
-        runner.sender.end_all(engine::outcome::cancelled);
+        runner.engine.end_all(engine::outcome::cancelled);
         if (!felt)
             return;
     }
@@ -66,11 +66,11 @@ TEST_F(engine_memory_test, a_response_that_can_not_wait_is_not_taken_over) {
         SCOPED_TRACE(after);
         running_engine runner(one_at_a_time());
         tcp_pair running;
-        runner.sender.begin(prepare(runner, running));
+        runner.engine.begin(prepare(runner, running));
         tcp_pair connection;
         const bool felt = begin_without_memory(runner, prepare(runner, connection), after);
-        EXPECT_EQ(runner.sender.queued() + 1, runner.sender.active());
-        runner.sender.end_all(engine::outcome::cancelled);
+        EXPECT_EQ(runner.engine.queued() + 1, runner.engine.active());
+        runner.engine.end_all(engine::outcome::cancelled);
         if (!felt)
             return;
     }
@@ -83,16 +83,16 @@ TEST_F(engine_memory_test, every_transfer_can_be_ended) {
         running_engine runner(one_at_a_time());
         tcp_pair running;
         tcp_pair waiting;
-        runner.sender.begin(prepare(runner, running));
-        runner.sender.begin(prepare(runner, waiting));
+        runner.engine.begin(prepare(runner, running));
+        runner.engine.begin(prepare(runner, waiting));
         bool felt = false;
         {
             const memory_shortage shortage(after);
-            runner.sender.end_all(engine::outcome::cancelled);
+            runner.engine.end_all(engine::outcome::cancelled);
             felt = memory_shortage::felt();
         }
-        EXPECT_EQ(runner.sender.active(), 0U);
-        EXPECT_EQ(runner.sender.queued(), 0U);
+        EXPECT_EQ(runner.engine.active(), 0U);
+        EXPECT_EQ(runner.engine.queued(), 0U);
         if (!felt) {
             EXPECT_EQ(runner.log_lines().size(), 2U);
             return;
@@ -107,7 +107,7 @@ TEST_F(engine_memory_test, a_connection_that_can_not_go_on_is_closed) {
         SCOPED_TRACE(after);
         running_engine runner;
         tcp_pair connection;
-        runner.sender.begin(prepare(runner, connection, {httpd.path(), 5000, 1}));
+        runner.engine.begin(prepare(runner, connection, {httpd.path(), 5000, 1}));
         std::string received;
         bool open = true;
         // All rounds of the loop in which the end is near.
@@ -118,20 +118,20 @@ TEST_F(engine_memory_test, a_connection_that_can_not_go_on_is_closed) {
         bool felt = false;
         {
             const memory_shortage shortage(after);
-            while (runner.sender.active() != 0) {
-                runner.loop.run_once(runner.sender.next_deadline());
-                runner.sender.run_turns();
+            while (runner.engine.active() != 0) {
+                runner.loop.run_once(runner.engine.next_deadline());
+                runner.engine.run_turns();
             }
             felt = memory_shortage::felt();
         }
-        EXPECT_EQ(runner.sender.active(), 0U);
-        if (runner.sender.idle() == 0) {
+        EXPECT_EQ(runner.engine.active(), 0U);
+        if (runner.engine.idle() == 0) {
             EXPECT_TRUE(runner.run_until(
                 [&] { return !open || !(open = read_available(connection.client.get(), received)); }));
         }
         EXPECT_TRUE(received == head + file.content());
         if (!felt) {
-            EXPECT_EQ(runner.sender.idle(), 1U);
+            EXPECT_EQ(runner.engine.idle(), 1U);
             return;
         }
     }

@@ -33,7 +33,7 @@ struct engine_test : testing::Test {
         return descriptors;
     }
     [[nodiscard]] auto prepare(running_engine& runner) {
-        return runner.sender.prepare(make_offer("head", file), connect());
+        return runner.engine.prepare(make_offer("head", file), connect());
     }
     void begin(running_engine& runner) { runner.begin(make_offer("head", file), connect()); }
 
@@ -45,7 +45,7 @@ struct engine_test : testing::Test {
                 if (one && !read_available(one.get(), dropped))
                     one.reset();
             }
-            return runner.sender.active() == 0;
+            return runner.engine.active() == 0;
         }));
     }
 
@@ -67,9 +67,9 @@ TEST_F(engine_test, takes_no_more_than_its_limit_and_again_when_one_has_ended) {
     running_engine runner(options);
     begin(runner);
     begin(runner);
-    EXPECT_EQ(runner.sender.active(), 2U);
+    EXPECT_EQ(runner.engine.active(), 2U);
     EXPECT_EQ(refusal_of(prepare(runner)), refusal::full);
-    EXPECT_EQ(runner.sender.active(), 2U);
+    EXPECT_EQ(runner.engine.active(), 2U);
     let_all_end(runner);
     EXPECT_EQ(refusal_of(prepare(runner)), std::nullopt);
 }
@@ -81,11 +81,11 @@ TEST_F(engine_test, a_limit_set_later_holds_from_then_on) {
     begin(runner);
     begin(runner);
     options.limits.all.transfers = 1;
-    runner.sender.set_limits(options.limits, 0);
+    runner.engine.set_limits(options.limits, 0);
     EXPECT_EQ(refusal_of(prepare(runner)), refusal::full);
-    EXPECT_EQ(runner.sender.active(), 2U);
+    EXPECT_EQ(runner.engine.active(), 2U);
     options.limits.all.transfers = 0;
-    runner.sender.set_limits(options.limits, 0);
+    runner.engine.set_limits(options.limits, 0);
     EXPECT_EQ(refusal_of(prepare(runner)), std::nullopt);
     let_all_end(runner);
 }
@@ -93,7 +93,7 @@ TEST_F(engine_test, a_limit_set_later_holds_from_then_on) {
 TEST_F(engine_test, accepts_nothing_new_once_stopped_and_ends_what_it_has) {
     running_engine runner;
     begin(runner);
-    runner.sender.stop_accepting();
+    runner.engine.stop_accepting();
     EXPECT_EQ(refusal_of(prepare(runner)), refusal::stopping);
     let_all_end(runner);
     const auto lines = runner.log_lines();
@@ -103,11 +103,11 @@ TEST_F(engine_test, accepts_nothing_new_once_stopped_and_ends_what_it_has) {
 
 TEST_F(engine_test, a_refusal_closes_its_copies_of_the_descriptors_and_leaves_the_connection) {
     running_engine runner;
-    runner.sender.stop_accepting();
+    runner.engine.stop_accepting();
     auto descriptors = connect();
     const file_descriptor workers_own = file_descriptor::duplicate_of(descriptors[0].get());
     const std::size_t before = open_descriptors();
-    EXPECT_EQ(refusal_of(runner.sender.prepare(make_offer("head", file), std::move(descriptors))),
+    EXPECT_EQ(refusal_of(runner.engine.prepare(make_offer("head", file), std::move(descriptors))),
               refusal::stopping);
     EXPECT_EQ(open_descriptors(), before - 2);
     ASSERT_EQ(::send(workers_own.get(), "served", 6, 0), 6);
@@ -121,14 +121,14 @@ TEST_F(engine_test, what_was_prepared_and_dropped_has_done_nothing) {
     const file_descriptor workers_own = file_descriptor::duplicate_of(descriptors[0].get());
     const std::size_t before = open_descriptors();
     {
-        const auto ready = runner.sender.prepare(make_offer("head", file), std::move(descriptors));
+        const auto ready = runner.engine.prepare(make_offer("head", file), std::move(descriptors));
         ASSERT_EQ(refusal_of(ready), std::nullopt);
         // A client that becomes readable and writable meanwhile starts nothing.
         ASSERT_EQ(::send(clients[0].get(), "x", 1, 0), 1);
-        EXPECT_EQ(runner.sender.active(), 0U);
+        EXPECT_EQ(runner.engine.active(), 0U);
     }
     EXPECT_EQ(open_descriptors(), before - 2);
-    runner.sender.run_turns();
+    runner.engine.run_turns();
     EXPECT_TRUE(runner.log_lines().empty());
     ASSERT_EQ(::send(workers_own.get(), "served", 6, 0), 6);
     char buffer[16];
@@ -163,7 +163,7 @@ TEST_F(engine_test, another_log_gets_what_ends_from_then_on) {
     begin(runner);
     let_all_end(runner);
     begin(runner);
-    runner.sender.set_log(other.writer());
+    runner.engine.set_log(other.writer());
     let_all_end(runner);
     EXPECT_EQ(runner.log_lines().size(), 1U);
     EXPECT_EQ(other.lines().size(), 1U);
@@ -173,13 +173,13 @@ TEST_F(engine_test, its_end_ends_and_logs_every_transfer) {
     const readable_log log;
     {
         engine::event_loop loop;
-        engine::engine sender(loop, {}, log.writer());
+        engine::engine one(loop, {}, log.writer());
         for (int i = 0; i < 3; ++i) {
-            auto ready = sender.prepare(make_offer("head", file), connect());
+            auto ready = one.prepare(make_offer("head", file), connect());
             ASSERT_EQ(refusal_of(ready), std::nullopt);
-            sender.begin(std::get<prepared>(std::move(ready)));
+            one.begin(std::get<prepared>(std::move(ready)));
         }
-        sender.run_turns();
+        one.run_turns();
     }
     const auto lines = log.lines();
     ASSERT_EQ(lines.size(), 3U);
@@ -191,14 +191,14 @@ TEST_F(engine_test, wants_to_be_called_at_once_while_somebody_can_send_and_else_
     engine::engine_options options;
     options.limits.classes[0].own.stall_timeout = std::chrono::seconds(20);
     running_engine runner(options);
-    EXPECT_EQ(runner.sender.next_deadline(), clock::time_point::max());
+    EXPECT_EQ(runner.engine.next_deadline(), clock::time_point::max());
     begin(runner);
-    EXPECT_LE(runner.sender.next_deadline(), clock::now());
+    EXPECT_LE(runner.engine.next_deadline(), clock::now());
     // Nobody reads: soon the sockets are full.
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.next_deadline() > clock::now(); }));
-    EXPECT_LE(runner.sender.next_deadline(), clock::now() + options.limits.classes[0].own.stall_timeout);
-    runner.sender.end_all(engine::outcome::cancelled);
-    EXPECT_EQ(runner.sender.next_deadline(), clock::time_point::max());
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.next_deadline() > clock::now(); }));
+    EXPECT_LE(runner.engine.next_deadline(), clock::now() + options.limits.classes[0].own.stall_timeout);
+    runner.engine.end_all(engine::outcome::cancelled);
+    EXPECT_EQ(runner.engine.next_deadline(), clock::time_point::max());
 }
 
 TEST_F(engine_test, a_stall_timeout_set_later_ends_those_under_way) {
@@ -207,8 +207,8 @@ TEST_F(engine_test, a_stall_timeout_set_later_ends_those_under_way) {
     running_engine runner(options);
     begin(runner);
     options.limits.classes[0].own.stall_timeout = std::chrono::milliseconds(50);
-    runner.sender.set_limits(options.limits, 0);
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
+    runner.engine.set_limits(options.limits, 0);
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 0; }));
     const json line = json::parse(runner.log_lines().at(0));
     EXPECT_EQ(line["outcome"], "stalled");
 }

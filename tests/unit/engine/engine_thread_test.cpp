@@ -42,17 +42,17 @@ std::set<std::string> threads_of_this_process() {
 }
 
 struct engine_thread_test : testing::Test {
-    /// Offers the file to `sender` for a new client, whose end is the first of what it returns.
+    /// Offers the file to `thread` for a new client, whose end is the first of what it returns.
     struct offered {
         file_descriptor client;
         std::optional<refusal> refused;
     };
-    [[nodiscard]] offered offer_to(engine_thread& sender) const {
+    [[nodiscard]] offered offer_to(engine_thread& thread) const {
         tcp_pair connection;
         std::vector<file_descriptor> descriptors;
         descriptors.push_back(std::move(connection.server));
         descriptors.push_back(file.open());
-        const auto refused = sender.take(make_offer(head, file), std::move(descriptors));
+        const auto refused = thread.take(make_offer(head, file), std::move(descriptors));
         return {std::move(connection.client), refused};
     }
 
@@ -76,26 +76,26 @@ struct engine_thread_test : testing::Test {
 };
 
 TEST_F(engine_thread_test, sends_what_it_takes) {
-    engine_thread sender({}, log.writer());
-    offered one = offer_to(sender);
+    engine_thread thread({}, log.writer());
+    offered one = offer_to(thread);
     ASSERT_EQ(one.refused, std::nullopt);
-    EXPECT_EQ(sender.active(), 1U);
+    EXPECT_EQ(thread.active(), 1U);
     EXPECT_TRUE(receives_all(one.client));
     one.client.reset();
-    EXPECT_TRUE(eventually([&] { return sender.active() == 0; }));
+    EXPECT_TRUE(eventually([&] { return thread.active() == 0; }));
     EXPECT_EQ(outcomes(), std::vector<std::string>{"complete"});
 }
 
 TEST_F(engine_thread_test, takes_from_several_threads_at_once) {
     constexpr int threads = 4;
     constexpr int each = 8;
-    engine_thread sender({}, log.writer());
+    engine_thread thread({}, log.writer());
     std::vector<std::thread> workers;
     std::atomic<int> whole{0};
     for (int i = 0; i < threads; ++i)
         workers.emplace_back([&] {
             for (int n = 0; n < each; ++n) {
-                const offered one = offer_to(sender);
+                const offered one = offer_to(thread);
                 EXPECT_EQ(one.refused, std::nullopt);
                 whole += receives_all(one.client) ? 1 : 0;
             }
@@ -103,32 +103,32 @@ TEST_F(engine_thread_test, takes_from_several_threads_at_once) {
     for (std::thread& one : workers)
         one.join();
     EXPECT_EQ(whole, threads * each);
-    sender.drain();
-    EXPECT_EQ(sender.active(), 0U);
+    thread.drain();
+    EXPECT_EQ(thread.active(), 0U);
     EXPECT_EQ(outcomes(), std::vector<std::string>(threads * each, "complete"));
 }
 
 TEST_F(engine_thread_test, refuses_what_is_not_as_offered) {
-    engine_thread sender({}, log.writer());
+    engine_thread thread({}, log.writer());
     tcp_pair connection;
     std::vector<file_descriptor> descriptors;
     descriptors.push_back(std::move(connection.server));
-    EXPECT_EQ(sender.take(make_offer(head, file), std::move(descriptors)), refusal::missing_descriptor);
-    EXPECT_EQ(sender.active(), 0U);
+    EXPECT_EQ(thread.take(make_offer(head, file), std::move(descriptors)), refusal::missing_descriptor);
+    EXPECT_EQ(thread.active(), 0U);
 }
 
 TEST_F(engine_thread_test, drain_waits_for_a_slow_client_and_lets_nobody_new_in) {
-    engine_thread sender({}, log.writer());
-    offered slow = offer_to(sender);
+    engine_thread thread({}, log.writer());
+    offered slow = offer_to(thread);
     ASSERT_EQ(slow.refused, std::nullopt);
     std::atomic<bool> drained{false};
     std::thread draining([&] {
-        sender.drain();
+        thread.drain();
         drained = true;
     });
     std::vector<file_descriptor> taken_before;
     EXPECT_TRUE(eventually([&] {
-        offered another = offer_to(sender);
+        offered another = offer_to(thread);
         if (another.refused)
             return another.refused == refusal::stopping;
         taken_before.push_back(std::move(another.client));
@@ -137,31 +137,31 @@ TEST_F(engine_thread_test, drain_waits_for_a_slow_client_and_lets_nobody_new_in)
     for (const file_descriptor& one : taken_before)
         EXPECT_TRUE(receives_all(one));
     taken_before.clear();
-    EXPECT_TRUE(eventually([&] { return sender.active() == 1; }));
+    EXPECT_TRUE(eventually([&] { return thread.active() == 1; }));
     EXPECT_FALSE(drained);
     EXPECT_TRUE(receives_all(slow.client));
     slow.client.reset();
     draining.join();
-    EXPECT_EQ(sender.active(), 0U);
+    EXPECT_EQ(thread.active(), 0U);
     const auto ended = outcomes();
     EXPECT_EQ(std::count(ended.begin(), ended.end(), "complete"), std::ssize(ended));
 }
 
 TEST_F(engine_thread_test, drain_of_an_idle_engine_returns) {
-    engine_thread sender({}, log.writer());
-    sender.drain();
-    sender.drain();
-    EXPECT_EQ(offer_to(sender).refused, refusal::stopping);
+    engine_thread thread({}, log.writer());
+    thread.drain();
+    thread.drain();
+    EXPECT_EQ(offer_to(thread).refused, refusal::stopping);
 }
 
 TEST_F(engine_thread_test, cut_ends_everything_and_refuses_from_then_on) {
-    engine_thread sender({}, log.writer());
+    engine_thread thread({}, log.writer());
     std::vector<offered> clients;
     for (int i = 0; i < 3; ++i)
-        clients.push_back(offer_to(sender));
-    sender.cut();
-    EXPECT_EQ(offer_to(sender).refused, refusal::stopping);
-    EXPECT_TRUE(eventually([&] { return sender.active() == 0; }));
+        clients.push_back(offer_to(thread));
+    thread.cut();
+    EXPECT_EQ(offer_to(thread).refused, refusal::stopping);
+    EXPECT_TRUE(eventually([&] { return thread.active() == 0; }));
     for (const offered& one : clients)
         EXPECT_FALSE(receives_all(one.client));
     EXPECT_EQ(outcomes(), std::vector<std::string>(3, "shutdown"));
@@ -170,10 +170,10 @@ TEST_F(engine_thread_test, cut_ends_everything_and_refuses_from_then_on) {
 std::atomic<engine_thread*> to_be_cut{nullptr};
 
 TEST_F(engine_thread_test, a_signal_handler_cuts_a_drain_short) {
-    engine_thread sender({}, log.writer());
-    const offered slow = offer_to(sender);
+    engine_thread thread({}, log.writer());
+    const offered slow = offer_to(thread);
     ASSERT_EQ(slow.refused, std::nullopt);
-    to_be_cut = &sender;
+    to_be_cut = &thread;
     struct sigaction action {
     }, before{};
     action.sa_handler = [](int) { to_be_cut.load()->cut(); };
@@ -183,17 +183,17 @@ TEST_F(engine_thread_test, a_signal_handler_cuts_a_drain_short) {
     std::vector<file_descriptor> taken_before; // none of them closes before it is cut
     std::thread signaller([&] {
         EXPECT_TRUE(eventually([&] {
-            offered another = offer_to(sender);
+            offered another = offer_to(thread);
             const bool draining_now = another.refused.has_value();
             taken_before.push_back(std::move(another.client));
             return draining_now;
         }));
         ::pthread_kill(draining, SIGUSR2);
     });
-    sender.drain();
+    thread.drain();
     signaller.join();
     ::sigaction(SIGUSR2, &before, nullptr);
-    EXPECT_EQ(sender.active(), 0U);
+    EXPECT_EQ(thread.active(), 0U);
     EXPECT_FALSE(receives_all(slow.client));
     const auto ended = outcomes();
     EXPECT_GE(std::ssize(ended), 1);
@@ -201,11 +201,11 @@ TEST_F(engine_thread_test, a_signal_handler_cuts_a_drain_short) {
 }
 
 TEST_F(engine_thread_test, its_end_ends_what_is_under_way) {
-    std::optional<engine_thread> sender(std::in_place, engine::engine_options{}, log.writer());
+    std::optional<engine_thread> thread(std::in_place, engine::engine_options{}, log.writer());
     std::vector<offered> clients;
     for (int i = 0; i < 5; ++i)
-        clients.push_back(offer_to(*sender));
-    sender.reset();
+        clients.push_back(offer_to(*thread));
+    thread.reset();
     for (const offered& one : clients)
         EXPECT_FALSE(receives_all(one.client));
     EXPECT_EQ(outcomes(), std::vector<std::string>(5, "shutdown"));
@@ -213,8 +213,8 @@ TEST_F(engine_thread_test, its_end_ends_what_is_under_way) {
 
 TEST_F(engine_thread_test, what_was_taken_just_before_its_end_is_ended_and_logged_too) {
     for (int round = 0; round < 30; ++round) {
-        engine_thread sender({}, log.writer());
-        EXPECT_EQ(offer_to(sender).refused, std::nullopt);
+        engine_thread thread({}, log.writer());
+        EXPECT_EQ(offer_to(thread).refused, std::nullopt);
     }
     EXPECT_EQ(log.lines().size(), 30U);
 }
@@ -223,7 +223,7 @@ TEST_F(engine_thread_test, its_thread_gets_no_signal) {
     // ThreadSanitizer starts a thread of its own beside the first one.
     std::thread([] {}).join();
     const auto before = threads_of_this_process();
-    const engine_thread sender({}, log.writer());
+    const engine_thread thread({}, log.writer());
     auto now = threads_of_this_process();
     for (const std::string& one : before)
         now.erase(one);

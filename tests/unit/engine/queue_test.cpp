@@ -94,7 +94,7 @@ struct queue_test : testing::Test {
                 second_done = true;
                 second.client.reset();
             }
-            return first_done && second_done && runner.sender.active() == 0;
+            return first_done && second_done && runner.engine.active() == 0;
         });
         EXPECT_TRUE(other == head + file.content());
         return done;
@@ -106,8 +106,8 @@ TEST_F(queue_test, one_above_the_limit_waits_in_silence_and_then_has_every_byte)
     begin(runner, first);
     begin(runner, second);
     let_run(runner);
-    EXPECT_EQ(runner.sender.active(), 2U);
-    EXPECT_EQ(runner.sender.queued(), 1U);
+    EXPECT_EQ(runner.engine.active(), 2U);
+    EXPECT_EQ(runner.engine.queued(), 1U);
     expect_silence(second);
     ASSERT_TRUE(finish_both(runner));
     EXPECT_TRUE(received == head + file.content());
@@ -135,10 +135,10 @@ TEST_F(queue_test, thousands_of_connections_wait_and_are_sent_in_turns) {
         runner.begin(make(small, {.client = "client " + std::to_string(i / each), .uri = std::to_string(i)}),
                      std::move(some));
     }
-    EXPECT_EQ(runner.sender.queued(), waiting.size());
+    EXPECT_EQ(runner.engine.queued(), waiting.size());
     first.client.reset();
     // Each of a client's goes behind those that the others have waiting.
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }, 2min));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 0; }, 2min));
     const auto lines = runner.log_lines();
     ASSERT_EQ(lines.size(), waiting.size() + 1);
     for (std::size_t i = 0; i < waiting.size(); ++i) {
@@ -164,7 +164,7 @@ TEST_F(queue_test, whom_no_turn_comes_for_is_told_so) {
     EXPECT_NE(received.find("\r\nConnection: close\r\n"), received.npos) << received;
     EXPECT_NE(received.find("\r\nServer: Apache\r\n"), received.npos) << received;
     second.client.reset();
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 1; }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 1; }));
     const json line = line_of(runner, 0);
     EXPECT_EQ(line["outcome"], "queue-timeout");
     EXPECT_EQ(line["status"], 503);
@@ -183,7 +183,7 @@ TEST_F(queue_test, the_connection_of_one_turned_away_goes_on_as_promised) {
     running_engine runner(one_at_a_time(20ms));
     begin(runner, first);
     begin(runner, second, {.head = staying_head, .back = {httpd.path(), 5000, 1}});
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.idle() == 1; }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.idle() == 1; }));
     ASSERT_TRUE(read_available(second.client.get(), received));
     EXPECT_TRUE(received.starts_with("HTTP/1.1 503 ")) << received;
     EXPECT_NE(received.find("\r\nConnection: Keep-Alive\r\n"), received.npos) << received;
@@ -207,7 +207,7 @@ TEST_F(queue_test, over_https_it_is_told_so_too) {
     EXPECT_TRUE(received.starts_with("HTTP/1.1 503 ")) << received;
     EXPECT_TRUE(received.ends_with("later.\n")) << received;
     peers.connection.client.reset();
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 1; }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 1; }));
     EXPECT_EQ(line_of(runner, 0)["outcome"], "queue-timeout");
 }
 
@@ -218,7 +218,7 @@ TEST_F(queue_test, an_https_download_that_has_waited_has_every_byte) {
     const tls_session session = peers.session();
     runner.begin(make(file, {.tls = &session}), descriptors(peers.connection));
     let_run(runner);
-    EXPECT_EQ(runner.sender.queued(), 1U);
+    EXPECT_EQ(runner.engine.queued(), 1U);
     first.client.reset();
     ASSERT_TRUE(runner.run_until([&] { return !peers.read_available(received); }));
     EXPECT_TRUE(received == head + file.content());
@@ -231,12 +231,12 @@ TEST_F(queue_test, a_client_that_leaves_frees_its_place_at_once) {
     begin(runner, first);
     begin(runner, second);
     tcp_pair third;
-    auto refused = runner.sender.prepare(make(file, {}), descriptors(third));
+    auto refused = runner.engine.prepare(make(file, {}), descriptors(third));
     ASSERT_TRUE(std::holds_alternative<refusal>(refused));
     EXPECT_EQ(std::get<refusal>(refused), refusal::full);
 
     second.client.reset();
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.queued() == 0; }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.queued() == 0; }));
     const json line = line_of(runner, 0);
     EXPECT_EQ(line["outcome"], "client-closed");
     EXPECT_EQ(line["sent"], 0);
@@ -244,7 +244,7 @@ TEST_F(queue_test, a_client_that_leaves_frees_its_place_at_once) {
     EXPECT_EQ(line["queued_ms"], line["duration_ms"]);
     tcp_pair fourth;
     begin(runner, fourth);
-    EXPECT_EQ(runner.sender.queued(), 1U);
+    EXPECT_EQ(runner.engine.queued(), 1U);
 }
 
 TEST_F(queue_test, a_raised_limit_lets_those_start_that_wait) {
@@ -252,10 +252,10 @@ TEST_F(queue_test, a_raised_limit_lets_those_start_that_wait) {
     running_engine runner(options);
     begin(runner, first);
     begin(runner, second);
-    ASSERT_EQ(runner.sender.queued(), 1U);
+    ASSERT_EQ(runner.engine.queued(), 1U);
     options.limits.all.transfers = 2;
-    runner.sender.set_limits(options.limits, 0);
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.queued() == 0; }));
+    runner.engine.set_limits(options.limits, 0);
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.queued() == 0; }));
     ASSERT_TRUE(finish_both(runner));
     EXPECT_TRUE(received == head + file.content());
 }
@@ -268,9 +268,9 @@ TEST_F(queue_test, a_class_has_its_own_limits_and_its_name_in_the_log) {
     begin(runner, second, {.client = "192.0.2.2", .transfer_class = "bulk"});
     tcp_pair third;
     begin(runner, third, {.transfer_class = "nobody's"});
-    EXPECT_EQ(runner.sender.queued(), 1U);
+    EXPECT_EQ(runner.engine.queued(), 1U);
     third.client.reset();
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 2; }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 2; }));
     EXPECT_EQ(line_of(runner, 0)["class"], "default");
     ASSERT_TRUE(finish_both(runner));
     EXPECT_EQ(line_of(runner, 1)["class"], "bulk");
@@ -280,7 +280,7 @@ TEST_F(queue_test, a_stop_lets_those_that_wait_have_their_turn) {
     running_engine runner(one_at_a_time());
     begin(runner, first);
     begin(runner, second);
-    runner.sender.stop_accepting();
+    runner.engine.stop_accepting();
     ASSERT_TRUE(finish_both(runner));
     EXPECT_TRUE(received == head + file.content());
 }
@@ -289,9 +289,9 @@ TEST_F(queue_test, an_end_at_once_ends_those_that_wait) {
     running_engine runner(one_at_a_time());
     begin(runner, first);
     begin(runner, second);
-    runner.sender.end_all(engine::outcome::shutdown);
-    EXPECT_EQ(runner.sender.active(), 0U);
-    EXPECT_EQ(runner.sender.queued(), 0U);
+    runner.engine.end_all(engine::outcome::shutdown);
+    EXPECT_EQ(runner.engine.active(), 0U);
+    EXPECT_EQ(runner.engine.queued(), 0U);
     EXPECT_EQ(runner.log_lines().size(), 2U);
     char byte;
     EXPECT_LE(::recv(second.client.get(), &byte, 1, 0), 0);
@@ -307,9 +307,9 @@ TEST_F(queue_test, engines_that_share_a_ledger_share_the_limit) {
     begin(one, first);
     begin(other, second);
     let_run(other);
-    EXPECT_EQ(other.sender.queued(), 1U);
+    EXPECT_EQ(other.engine.queued(), 1U);
     first.client.reset();
-    ASSERT_TRUE(one.run_until([&] { return one.sender.active() == 0; }));
+    ASSERT_TRUE(one.run_until([&] { return one.engine.active() == 0; }));
     ASSERT_TRUE(other.run_until([&] { return !read_available(second.client.get(), received); }));
     EXPECT_TRUE(received == head + file.content());
 }
@@ -318,7 +318,7 @@ TEST_F(queue_test, where_nobody_may_wait_a_killed_engines_places_come_back_too) 
     const engine::ledger table = engine::ledger::create(2);
     engine::engine_options options = one_at_a_time();
     options.limits.all.queue = 0;
-    options.shares = &table;
+    options.ledger = &table;
     options.member = std::make_shared<engine::ledger_member>(*table.join());
     running_engine runner(options);
     const pid_t killed = ::fork();
@@ -333,7 +333,7 @@ TEST_F(queue_test, where_nobody_may_wait_a_killed_engines_places_come_back_too) 
     ASSERT_EQ(options.member->others().active, 1U);
     begin(runner, first);
     EXPECT_EQ(options.member->others().active, 0U);
-    EXPECT_EQ(runner.sender.queued(), 0U);
+    EXPECT_EQ(runner.engine.queued(), 0U);
 }
 
 TEST_F(queue_test, a_shorter_queue_timeout_holds_for_those_that_wait) {
@@ -344,7 +344,7 @@ TEST_F(queue_test, a_shorter_queue_timeout_holds_for_those_that_wait) {
     let_run(runner);
     expect_silence(second);
     options.limits.classes[0].own.queue_timeout = 60ms;
-    runner.sender.set_limits(options.limits, 0);
+    runner.engine.set_limits(options.limits, 0);
     ASSERT_TRUE(runner.run_until([&] { return !read_available(second.client.get(), received); }));
     EXPECT_TRUE(received.starts_with("HTTP/1.1 503 ")) << received;
 }
@@ -355,9 +355,9 @@ TEST_F(queue_test, a_longer_queue_timeout_holds_for_those_that_wait) {
     begin(runner, first);
     begin(runner, second);
     options.limits.classes[0].own.queue_timeout = 1h;
-    runner.sender.set_limits(options.limits, 0);
+    runner.engine.set_limits(options.limits, 0);
     let_run(runner, 100ms);
-    EXPECT_EQ(runner.sender.queued(), 1U);
+    EXPECT_EQ(runner.engine.queued(), 1U);
     ASSERT_TRUE(finish_both(runner));
     EXPECT_TRUE(received == head + file.content());
 }

@@ -149,7 +149,7 @@ TEST_F(rates_test, a_rate_set_later_holds_for_those_under_way) {
     read_for(runner, all, 100ms);
     EXPECT_LT(all[0].received.size(), 50'000U);
     options.limits.all.rate = 0;
-    runner.sender.set_limits(options.limits, 0);
+    runner.engine.set_limits(options.limits, 0);
     ASSERT_TRUE(runner.run_until([&] { return !all[0].read(); }));
     EXPECT_TRUE(all[0].received == head + file.content());
 }
@@ -220,7 +220,7 @@ TEST_F(rates_test, what_an_engine_wants_of_a_rate_that_has_gone_does_not_count) 
     begin(one, ones[0].connection);
     ASSERT_TRUE(one.run_until([&] { return (void)ones[0].read(), watcher->others(0).demand == 1; }));
     sharing.limits.all.rate = sharing.limits.classes[0].own.rate = 0;
-    one.sender.set_limits(sharing.limits, 0);
+    one.engine.set_limits(sharing.limits, 0);
     ASSERT_TRUE(one.run_until([&] { return watcher->others().demand + watcher->others(0).demand == 0; }));
 }
 
@@ -234,16 +234,16 @@ TEST_F(rates_test, an_engine_that_has_become_idle_leaves_the_whole_rate_to_the_o
     std::vector<download> ones(1);
     begin(one, ones[0].connection);
     ASSERT_TRUE(one.run_until([&] { return (void)ones[0].read(), watcher->others().demand == 1; }));
-    one.sender.end_all(engine::outcome::cancelled);
+    one.engine.end_all(engine::outcome::cancelled);
     EXPECT_EQ(watcher->others().demand, 1U);
     // Only as its own deadlines ask, with nobody else to wake it.
     const auto end = clock::now() + 10s;
-    while (watcher->others().demand != 0 && one.sender.next_deadline() < end) {
-        one.loop.run_once(one.sender.next_deadline());
-        one.sender.run_turns();
+    while (watcher->others().demand != 0 && one.engine.next_deadline() < end) {
+        one.loop.run_once(one.engine.next_deadline());
+        one.engine.run_turns();
     }
     EXPECT_EQ(watcher->others().demand, 0U);
-    EXPECT_EQ(one.sender.next_deadline(), clock::time_point::max());
+    EXPECT_EQ(one.engine.next_deadline(), clock::time_point::max());
 }
 
 TEST_F(rates_test, a_client_that_is_too_slow_is_dropped_and_one_that_is_not_stays) {
@@ -265,7 +265,7 @@ TEST_F(rates_test, a_client_that_is_too_slow_is_dropped_and_one_that_is_not_stay
     }));
     EXPECT_EQ(json::parse(runner.log_lines().at(0))["outcome"], "stalled");
     EXPECT_GE(json::parse(runner.log_lines().at(0))["duration_ms"], 300);
-    EXPECT_EQ(runner.sender.active(), 1U);
+    EXPECT_EQ(runner.engine.active(), 1U);
     ASSERT_TRUE(runner.run_until([&] { return !all[1].read(); }));
     EXPECT_TRUE(all[1].received == head + file.content());
 }
@@ -283,12 +283,12 @@ TEST_F(rates_test, a_shorter_stall_timeout_holds_for_those_under_way) {
     const auto began = clock::now();
     ASSERT_TRUE(runner.run_until([&] { return clock::now() >= began + 50ms; }));
     options.limits.classes[0].own.stall_timeout = 300ms;
-    runner.sender.set_limits(options.limits, 0);
+    runner.engine.set_limits(options.limits, 0);
     unsigned timeout = 0;
     socklen_t size = sizeof timeout;
     ASSERT_EQ(::getsockopt(server.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, &size), 0);
     EXPECT_EQ(timeout, 300U);
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 0; }));
     EXPECT_EQ(json::parse(runner.log_lines().at(0))["outcome"], "stalled");
 }
 
@@ -302,7 +302,7 @@ TEST_F(rates_test, a_min_rate_set_later_counts_from_then_on) {
     const auto began = clock::now();
     ASSERT_TRUE(runner.run_until([&] { return clock::now() >= began + 400ms; }));
     options.limits.classes[0].own.min_rate = 100'000;
-    runner.sender.set_limits(options.limits, options.tcp_memory);
+    runner.engine.set_limits(options.limits, options.tcp_memory);
     auto next_read = clock::now();
     ASSERT_TRUE(runner.run_until([&] {
         if (clock::now() >= next_read) {
@@ -313,7 +313,7 @@ TEST_F(rates_test, a_min_rate_set_later_counts_from_then_on) {
     }));
     EXPECT_EQ(json::parse(runner.log_lines().at(0))["outcome"], "stalled");
     EXPECT_GE(json::parse(runner.log_lines().at(0))["duration_ms"], 700);
-    EXPECT_EQ(runner.sender.active(), 1U);
+    EXPECT_EQ(runner.engine.active(), 1U);
 }
 
 TEST_F(rates_test, nobody_is_too_slow_for_a_rate_that_we_keep) {
@@ -343,7 +343,7 @@ TEST_F(rates_test, nobody_is_too_slow_for_a_rate_that_the_kernel_keeps) {
                                              pace{1'000'000, 0})),
                  std::move(descriptors));
     read_for(runner, all, 1s);
-    EXPECT_EQ(runner.sender.active(), 1U);
+    EXPECT_EQ(runner.engine.active(), 1U);
     EXPECT_TRUE(runner.log_lines().empty());
 }
 
@@ -358,7 +358,7 @@ TEST_F(rates_test, a_client_that_goes_while_its_download_waits_for_a_rate_frees_
     ASSERT_EQ(::setsockopt(all[0].connection.client.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
     const auto went = clock::now();
     all[0].connection.client.reset();
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 1; }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 1; }));
     EXPECT_LT(clock::now() - went, 40ms);
     EXPECT_EQ(json::parse(runner.log_lines().at(0))["outcome"], "client-closed");
 }
@@ -372,7 +372,7 @@ int low_water_of(const file_descriptor& socket) {
 
 TEST_F(rates_test, the_more_downloads_the_less_the_kernel_holds_for_each) {
     running_engine runner(options);
-    runner.sender.set_limits(options.limits, 1024 * 1024);
+    runner.engine.set_limits(options.limits, 1024 * 1024);
     std::vector<download> all(40);
     std::vector<file_descriptor> watched;
     for (download& one : all) {
@@ -388,7 +388,7 @@ TEST_F(rates_test, the_more_downloads_the_less_the_kernel_holds_for_each) {
             (void)one.read(2'000);
         return low_water_of(watched.front()) == 16 * 1024;
     }));
-    EXPECT_GT(runner.sender.memory().used(), 0U);
+    EXPECT_GT(runner.engine.memory().used(), 0U);
     std::size_t done = 0;
     ASSERT_TRUE(runner.run_until([&] {
         done = 0;
@@ -400,8 +400,8 @@ TEST_F(rates_test, the_more_downloads_the_less_the_kernel_holds_for_each) {
         EXPECT_TRUE(one.received == head + file.content());
     for (download& one : all)
         one.connection.client.reset();
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
-    EXPECT_EQ(runner.sender.memory().used(), 0U);
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 0; }));
+    EXPECT_EQ(runner.engine.memory().used(), 0U);
 }
 
 TEST(tcp_memory, divides_its_budget) {
@@ -439,13 +439,13 @@ TEST_F(rates_test, engines_of_one_ledger_have_the_kernels_memory_together) {
     const engine::ledger table = engine::ledger::create(3);
     engine::engine_options sharing; // the member goes before the table
     sharing.tcp_memory = 64 * 1024 * 1024;
-    sharing.shares = &table;
+    sharing.ledger = &table;
     sharing.member = std::make_shared<engine::ledger_member>(*table.join());
     running_engine runner(sharing);
     auto other = table.join();
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.memory().budget() == 32U * 1024 * 1024; }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.memory().budget() == 32U * 1024 * 1024; }));
     other.reset();
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.memory().budget() == 64U * 1024 * 1024; }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.memory().budget() == 64U * 1024 * 1024; }));
 }
 
 TEST(tcp_memory, is_shared_by_engines) {

@@ -42,7 +42,7 @@ void offer_to(running_engine& runner, tls_peers& peers, const sample_file& file,
 
 json ended(running_engine& runner, tls_peers& peers) {
     peers.connection.client.reset();
-    EXPECT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
+    EXPECT_TRUE(runner.run_until([&] { return runner.engine.active() == 0; }));
     const auto lines = runner.log_lines();
     EXPECT_EQ(lines.size(), 1U);
     return lines.empty() ? json::object() : json::parse(lines.front());
@@ -153,7 +153,7 @@ TEST(tls_transfer, garbage_from_the_client_ends_the_connection) {
     const std::string garbage = std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'x');
     ASSERT_EQ(::send(peers.connection.client.get(), garbage.data(), garbage.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(garbage.size()));
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 0; }));
     EXPECT_EQ(json::parse(runner.log_lines().front())["outcome"], "error");
 }
 

@@ -39,7 +39,7 @@ struct transfer_test : testing::Test {
     }
 
     json ended(running_engine& runner) {
-        EXPECT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
+        EXPECT_TRUE(runner.run_until([&] { return runner.engine.active() == 0; }));
         const auto lines = runner.log_lines();
         EXPECT_EQ(lines.size(), 1U);
         return lines.empty() ? json::object() : json::parse(lines.front());
@@ -237,7 +237,7 @@ TEST_F(transfer_test, what_was_written_before_the_handoff_does_not_count_as_deli
         read_available(connection.client.get(), received, 10'000);
         return received.size() >= 30'000;
     }));
-    runner.sender.end_all(engine::outcome::shutdown);
+    runner.engine.end_all(engine::outcome::shutdown);
     const json line = ended(runner);
     EXPECT_EQ(line["outcome"], "shutdown");
     EXPECT_LE(line["delivered"], line["sent"]);
@@ -252,8 +252,8 @@ TEST_F(transfer_test, ending_all_resets_what_is_under_way) {
         read_available(connection.client.get(), received, 100'000);
         return !received.empty();
     }));
-    runner.sender.end_all(engine::outcome::shutdown);
-    EXPECT_EQ(runner.sender.active(), 0U);
+    runner.engine.end_all(engine::outcome::shutdown);
+    EXPECT_EQ(runner.engine.active(), 0U);
     ASSERT_TRUE(runner.run_until([&] { return !read_available(connection.client.get(), received); }));
     EXPECT_EQ(errno, ECONNRESET);
     EXPECT_TRUE((head + file.content()).starts_with(received));
@@ -281,7 +281,7 @@ TEST_F(transfer_test, many_clients_share_one_descriptor_of_the_file) {
                 all = false;
         return all;
     }));
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 0; }));
     for (const std::string& one : got)
         EXPECT_TRUE(one == head + file.content());
     EXPECT_EQ(runner.log_lines().size(), clients.size());

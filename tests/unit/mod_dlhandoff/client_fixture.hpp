@@ -36,11 +36,11 @@ inline offer some_offer() {
 /// A path for a fake_manager, and offers made there.
 class client_fixture : public testing::Test {
   protected:
-    handover hand_over(manager_client& client) {
+    handoff_result hand_off(manager_client& client) {
         offer one = some_offer();
         const std::array descriptors{null_.get(), null_.get()};
         const auto began = std::chrono::steady_clock::now();
-        handover result = client.hand_over(one, descriptors);
+        handoff_result result = client.hand_off(one, descriptors);
         took_ = std::chrono::steady_clock::now() - began;
         ticket_ = one.claim_ticket();
         return result;
@@ -49,10 +49,10 @@ class client_fixture : public testing::Test {
     /// Until it is claimed: nothing else says from outside that a pause is over or a late answer has been
     /// taken.
     void expect_claimed_soon(manager_client& client) {
-        handover result;
+        handoff_result result;
         for (const auto until = std::chrono::steady_clock::now() + patient;
              std::chrono::steady_clock::now() < until;) {
-            result = hand_over(client);
+            result = hand_off(client);
             if (result.claimed())
                 return;
             std::this_thread::yield();
@@ -69,7 +69,7 @@ class client_fixture : public testing::Test {
 
 #define EXPECT_DECLINED(result, why)                                                                         \
     do {                                                                                                     \
-        const handover outcome = (result);                                                                   \
+        const handoff_result outcome = (result);                                                             \
         ASSERT_FALSE(outcome.claimed());                                                                     \
         EXPECT_EQ(name(*outcome.declined), name(decline(why)));                                              \
     } while (false)

@@ -19,16 +19,16 @@ class ManagerConnection : public client_fixture {
         EXPECT_FALSE(result->await_hello(clock::now() + patient, nullptr));
         return result;
     }
-    [[nodiscard]] std::optional<handover> hand_over_on(manager_connection& connection) {
+    [[nodiscard]] std::optional<handoff_result> hand_off_on(manager_connection& connection) {
         offer one = some_offer();
         const std::array descriptors{null_.get(), null_.get()};
-        auto result = connection.hand_over(one, descriptors, clock::now() + patient);
+        auto result = connection.hand_off(one, descriptors, clock::now() + patient);
         ticket_ = one.claim_ticket();
         return result;
     }
     /// As if the slot's earlier owner, which knows the last word there, did not know yet that it has ended.
     static void offer_as_earlier_owner(const manager_connection& connection, std::uint32_t slot) {
-        ticket_slot& shared = connection.tickets()->slot(slot);
+        ticket_slot& shared = connection.the_board()->slot(slot);
         ASSERT_TRUE(offer_next_ticket(shared, last_sequence(shared)));
     }
 };
@@ -37,11 +37,11 @@ TEST_F(ManagerConnection, GoesPastTheOfferOfASlotsEarlierOwner) {
     fake_manager manager(path_);
     const auto connection = connect();
     offer_as_earlier_owner(*connection, 0); // which is the first one's
-    auto result = hand_over_on(*connection);
+    auto result = hand_off_on(*connection);
     ASSERT_TRUE(result);
     EXPECT_TRUE(result->claimed());
     EXPECT_EQ(ticket_, (ticket{0, 2}));
-    result = hand_over_on(*connection);
+    result = hand_off_on(*connection);
     ASSERT_TRUE(result);
     EXPECT_TRUE(result->claimed());
 }
@@ -53,10 +53,10 @@ TEST_F(ManagerConnection, LeavesASlotAloneThatIsAnothersNow) {
     while (manager.open_connections() != 0)
         std::this_thread::yield();
     offer_as_earlier_owner(*connection, 0);
-    EXPECT_FALSE(hand_over_on(*connection));
+    EXPECT_FALSE(hand_off_on(*connection));
     EXPECT_EQ(connection->now(), manager_connection::state::broken);
-    EXPECT_EQ(ticket_state_of(connection->tickets()->slot(0), 1), ticket_state::offered);
-    EXPECT_EQ(last_sequence(connection->tickets()->slot(0)), 1U);
+    EXPECT_EQ(ticket_state_of(connection->the_board()->slot(0), 1), ticket_state::offered);
+    EXPECT_EQ(last_sequence(connection->the_board()->slot(0)), 1U);
 }
 
 } // namespace

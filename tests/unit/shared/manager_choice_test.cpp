@@ -17,15 +17,15 @@ class manager_choice_test : public ::testing::Test {
             beat(index, 0ms);
         }
     }
-    [[nodiscard]] manager_status& one(std::uint32_t index) const { return tickets.manager(index); }
+    [[nodiscard]] manager_status& one(std::uint32_t index) const { return the_board.manager(index); }
     void beat(std::uint32_t index, std::chrono::milliseconds ago) const {
         one(index).heartbeat = heartbeat_at(now - ago);
     }
     [[nodiscard]] std::optional<manager_choice> chosen(const manager_set& except = {}) const {
-        return choose_manager(tickets, now, except);
+        return choose_manager(the_board, now, except);
     }
 
-    const board tickets = board::create(1, 3);
+    const board the_board = board::create(1, 3);
     const std::chrono::steady_clock::time_point now{1h};
 };
 

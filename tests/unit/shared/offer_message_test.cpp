@@ -30,8 +30,8 @@ INSTANTIATE_TEST_SUITE_P(
         message_case{"nothing at all", [](bytes& message) { message.clear(); }, refusal::truncated},
         message_case{"no magic", set(0, std::uint32_t{0}), refusal::malformed},
         message_case{"later version", set(header_version_at, std::uint16_t{wire_version + 1}),
-                     refusal::version},
-        message_case{"no version", set(header_version_at, std::uint16_t{0}), refusal::version},
+                     refusal::wire_version},
+        message_case{"no version", set(header_version_at, std::uint16_t{0}), refusal::wire_version},
         message_case{"an answer", set(header_type_at, message_type::answer), refusal::malformed},
         message_case{"unknown type", set(header_type_at, std::uint16_t{77}), refusal::malformed},
         message_case{"reserved header field", set(header_zero_at, std::uint32_t{1}), refusal::malformed},
@@ -99,7 +99,7 @@ TEST(offer, sizes_that_make_up_for_each_other_are_taken_within_bounds) {
     put(message, text_sizes_at + 18, static_cast<std::uint16_t>(path.size() - 1));
     put(message, memory_size_at, static_cast<std::uint32_t>(head_text.size() + 1));
     const offer received = offer_of(offer::decode(message));
-    EXPECT_EQ(received.back().path, path.substr(0, path.size() - 1));
+    EXPECT_EQ(received.returning().path, path.substr(0, path.size() - 1));
     EXPECT_EQ(received.memory().size(), head_text.size() + 1);
 }
 

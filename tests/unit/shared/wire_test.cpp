@@ -55,11 +55,11 @@ TEST(wire, a_header_says_what_is_wrong) {
     EXPECT_EQ(checked(other, 40), refusal::malformed);
     other = good;
     other.version = wire_version + 1;
-    EXPECT_EQ(checked(other, 40), refusal::version);
+    EXPECT_EQ(checked(other, 40), refusal::wire_version);
     // Another version may mean its size and type otherwise: what is told apart is the version.
     other.size = 1'000'000;
     other.type = static_cast<message_type>(99);
-    EXPECT_EQ(checked(other, 40), refusal::version);
+    EXPECT_EQ(checked(other, 40), refusal::wire_version);
 }
 
 TEST(wire, hello_arrives_as_it_was_sent) {
@@ -136,18 +136,18 @@ TEST(wire, an_answer_of_another_size_or_type_is_none) {
     EXPECT_FALSE(decode_answer(other));
 }
 
-TEST(wire, a_handback_arrives_as_it_was_sent_and_nothing_else_is_one) {
-    const bytes whole = as_vector(encode(handback{99}));
-    const auto received = decode_handback(whole);
+TEST(wire, a_return_arrives_as_it_was_sent_and_nothing_else_is_one) {
+    const bytes whole = as_vector(encode(return_message{99}));
+    const auto received = decode_return(whole);
     ASSERT_TRUE(received);
     EXPECT_EQ(received->requests, 99U);
     for (std::size_t size = 0; size < whole.size(); ++size)
-        EXPECT_FALSE(decode_handback(std::span(whole).first(size))) << size;
-    EXPECT_FALSE(decode_handback(encode(answer{1, true, {}})));
+        EXPECT_FALSE(decode_return(std::span(whole).first(size))) << size;
+    EXPECT_FALSE(decode_return(encode(answer{1, true, {}})));
     for (const std::size_t at : {std::size_t{0}, std::size_t{4}, whole.size() - 1}) {
         bytes other = whole;
         other[at] ^= std::byte{1};
-        EXPECT_FALSE(decode_handback(other)) << at;
+        EXPECT_FALSE(decode_return(other)) << at;
     }
 }
 

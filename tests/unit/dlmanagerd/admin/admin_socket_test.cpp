@@ -44,8 +44,8 @@ class admin_socket_test : public ::testing::Test {
             .ask_managers =
                 [this](const std::function<int(std::uint32_t)>& open) {
                     ++asked;
-                    for (std::uint32_t index = 0; index < tickets.managers(); ++index)
-                        if (tickets.manager(index).state.load() == manager_state::live)
+                    for (std::uint32_t index = 0; index < the_board.managers(); ++index)
+                        if (the_board.manager(index).state.load() == manager_state::live)
                             report(open(index), index);
                 },
             .drain =
@@ -53,7 +53,7 @@ class admin_socket_test : public ::testing::Test {
                     drained_by = by;
                     return std::uint32_t{2};
                 }};
-        server.emplace(loop, tickets, directory / "admin.sock", std::vector<uid_t>{}, std::move(actions),
+        server.emplace(loop, the_board, directory / "admin.sock", std::vector<uid_t>{}, std::move(actions),
                        limits);
     }
     void report(int memory, std::uint32_t index) const {
@@ -105,11 +105,11 @@ class admin_socket_test : public ::testing::Test {
         send(socket, request);
         return read_to_end(socket);
     }
-    void live(std::uint32_t index) const { tickets.manager(index).state.store(manager_state::live); }
+    void live(std::uint32_t index) const { the_board.manager(index).state.store(manager_state::live); }
 
     std::filesystem::path directory;
     engine::event_loop loop;
-    board tickets = board::create(1, 3);
+    board the_board = board::create(1, 3);
     std::map<std::uint32_t, std::string> parts;
     int asked = 0;
     std::optional<uid_t> drained_by;
@@ -120,10 +120,10 @@ TEST_F(admin_socket_test, status_has_each_manager_in_order_and_their_sums) {
     start();
     for (std::uint32_t index : {0U, 1U})
         live(index);
-    tickets.manager(2).state.store(manager_state::starting);
-    tickets.manager(0).counters.active.store(7);
-    tickets.manager(0).pid.store(70);
-    tickets.manager(0).counters.refusals[static_cast<std::size_t>(refusal::full)].store(3);
+    the_board.manager(2).state.store(manager_state::starting);
+    the_board.manager(0).counters.active.store(7);
+    the_board.manager(0).pid.store(70);
+    the_board.manager(0).counters.refusals[static_cast<std::size_t>(refusal::full)].store(3);
     admin::manager_report second{.name = "m2", .pid = 80, .state = "live", .counts = {}};
     second.counts.active = 5;
     second.counts.bytes_per_second = 900;
@@ -157,7 +157,7 @@ TEST_F(admin_socket_test, a_report_that_comes_later_is_the_answer_when_it_comes)
     live(0);
     int memory = -1;
     server.reset();
-    server.emplace(loop, tickets, directory / "admin.sock", std::vector<uid_t>{},
+    server.emplace(loop, the_board, directory / "admin.sock", std::vector<uid_t>{},
                    admin_socket::service{.ask_managers = [&](const auto& open) { memory = open(0); },
                                          .drain = [](uid_t) { return std::uint32_t{0}; }},
                    admin_socket::patience{.managers = 1h, .client = 10s});
@@ -178,7 +178,7 @@ TEST_F(admin_socket_test, who_ends_without_a_report_is_not_waited_for) {
     send(socket, status_request);
     while (asked == 0)
         round();
-    tickets.manager(0).state.store(manager_state::vacant);
+    the_board.manager(0).state.store(manager_state::vacant);
     server->look_at_reports();
     EXPECT_THAT(read_to_end(socket), StartsWith("{\"managers\":0,"));
 }

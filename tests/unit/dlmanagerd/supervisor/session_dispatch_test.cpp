@@ -31,14 +31,14 @@ class session_dispatch_test : public ::testing::Test {
         if (::mkdtemp(pattern.data()) == nullptr)
             throw_errno("mkdtemp");
         directory = pattern;
-        for (std::uint32_t index = 0; index < tickets.managers(); ++index)
+        for (std::uint32_t index = 0; index < the_board.managers(); ++index)
             set_state(index, manager_state::live);
         listen(1min);
     }
     void listen(std::chrono::milliseconds patience) {
         dispatch.reset();
         dispatch.emplace(
-            loop, tickets, directory / "m.sock", std::vector<uid_t>{},
+            loop, the_board, directory / "m.sock", std::vector<uid_t>{},
             [this](std::uint32_t manager, int, const ucred&) {
                 tried.push_back(manager);
                 if (states[manager] == send_result::sent)
@@ -53,7 +53,7 @@ class session_dispatch_test : public ::testing::Test {
     }
 
     void set_state(std::uint32_t index, manager_state state, room_level room = room_level::plenty) const {
-        manager_status& one = tickets.manager(index);
+        manager_status& one = the_board.manager(index);
         one.heartbeat = manager_status::asleep;
         one.room = room;
         one.state = state;
@@ -99,7 +99,7 @@ class session_dispatch_test : public ::testing::Test {
 
     std::filesystem::path directory;
     engine::event_loop loop;
-    board tickets = board::create(4, 3);
+    board the_board = board::create(4, 3);
     std::array<send_result, 3> states{send_result::sent, send_result::sent, send_result::sent};
     std::vector<std::uint32_t> tried;
     std::vector<std::uint32_t> passed;
@@ -113,9 +113,9 @@ TEST_F(session_dispatch_test, passes_each_connection_to_a_manager) {
 }
 
 TEST_F(session_dispatch_test, chooses_another_manager_when_the_best_is_busy) {
-    tickets.manager(0).load = 1;
+    the_board.manager(0).load = 1;
     states[1] = send_result::would_block;
-    tickets.manager(2).load = 2;
+    the_board.manager(2).load = 2;
     const file_descriptor worker = connect();
     go_on_until_passed(1);
     EXPECT_THAT(tried, ElementsAre(1, 0));

@@ -31,7 +31,7 @@ constexpr std::uint32_t requests = 7;
 struct idle_connections_test : testing::Test {
     engine::engine_options with_failures_noted() {
         engine::engine_options options;
-        options.back.on_failure = [this](const return_failure& failure) {
+        options.returns.on_failure = [this](const return_failure& failure) {
             failures.push_back(describe(failure));
         };
         return options;
@@ -49,10 +49,10 @@ struct idle_connections_test : testing::Test {
         begin(file, keep_alive);
         ASSERT_TRUE(runner.run_until([&] {
             read_available(connection.client.get(), received);
-            return runner.sender.idle() == 1;
+            return runner.engine.idle() == 1;
         }));
         EXPECT_TRUE(received == head + file.content());
-        EXPECT_EQ(runner.sender.active(), 0U);
+        EXPECT_EQ(runner.engine.active(), 0U);
     }
     void ask() const {
         ASSERT_EQ(::send(connection.client.get(), request.data(), request.size(), MSG_NOSIGNAL),
@@ -73,7 +73,7 @@ struct idle_connections_test : testing::Test {
         EXPECT_TRUE(runner.run_until([&] { return !read_available(connection.client.get(), received); }));
         EXPECT_NE(errno, ECONNRESET);
         connection.client.reset();
-        EXPECT_TRUE(runner.run_until([&] { return runner.sender.idle() == 0; }));
+        EXPECT_TRUE(runner.run_until([&] { return runner.engine.idle() == 0; }));
     }
 
     const sample_file file{1000};
@@ -97,7 +97,7 @@ TEST_F(idle_connections_test, go_back_with_the_next_request_unread) {
     const auto back = take_back();
     EXPECT_EQ(back.said.requests, requests);
     EXPECT_EQ(read_all(back.client.get()), request);
-    EXPECT_EQ(runner.sender.idle(), 0U);
+    EXPECT_EQ(runner.engine.idle(), 0U);
     // The manager has let go: what httpd answers goes to the client, and its close ends the connection.
     const std::string answer = "HTTP/1.1 204 No Content\r\n\r\n";
     EXPECT_EQ(::send(back.client.get(), answer.data(), answer.size(), 0),
@@ -144,7 +144,7 @@ TEST_F(idle_connections_test, a_request_that_came_while_the_response_was_sent_go
 TEST_F(idle_connections_test, one_that_the_client_closes_is_gone) {
     finish_download();
     connection.client.reset();
-    EXPECT_TRUE(runner.run_until([&] { return runner.sender.idle() == 0; }));
+    EXPECT_TRUE(runner.run_until([&] { return runner.engine.idle() == 0; }));
     EXPECT_FALSE(httpd.accept());
 }
 
@@ -153,7 +153,7 @@ TEST_F(idle_connections_test, one_that_the_client_resets_is_gone) {
     const linger at_once{1, 0};
     ASSERT_EQ(::setsockopt(connection.client.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
     connection.client.reset();
-    EXPECT_TRUE(runner.run_until([&] { return runner.sender.idle() == 0; }));
+    EXPECT_TRUE(runner.run_until([&] { return runner.engine.idle() == 0; }));
 }
 
 TEST_F(idle_connections_test, one_whose_client_had_closed_its_half_is_not_kept) {
@@ -161,8 +161,8 @@ TEST_F(idle_connections_test, one_whose_client_had_closed_its_half_is_not_kept) 
     begin(file);
     EXPECT_TRUE(runner.run_until([&] { return !read_available(connection.client.get(), received); }));
     EXPECT_TRUE(received == head + file.content());
-    EXPECT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
-    EXPECT_EQ(runner.sender.idle(), 0U);
+    EXPECT_TRUE(runner.run_until([&] { return runner.engine.active() == 0; }));
+    EXPECT_EQ(runner.engine.idle(), 0U);
     EXPECT_EQ(json::parse(runner.log_lines().at(0))["outcome"], "complete");
 }
 
@@ -175,7 +175,7 @@ TEST_F(idle_connections_test, end_when_their_time_is_up) {
 TEST_F(idle_connections_test, a_client_that_does_not_close_is_closed_after_lingering) {
     finish_download(50ms);
     const auto began = engine::clock::now();
-    EXPECT_TRUE(runner.run_until([&] { return runner.sender.idle() == 0; }));
+    EXPECT_TRUE(runner.run_until([&] { return runner.engine.idle() == 0; }));
     EXPECT_GE(engine::clock::now() - began, engine::idle_connections::linger);
 }
 
@@ -216,12 +216,12 @@ TEST_F(idle_connections_test, wait_while_httpd_is_too_busy_to_accept) {
     descriptors.push_back(file.open());
     runner.begin(make_offer(head, file, {}, {busy.path(), 10'000, requests}), std::move(descriptors));
     ask();
-    EXPECT_TRUE(runner.run_until([&] { return runner.sender.idle() == 1; }));
+    EXPECT_TRUE(runner.run_until([&] { return runner.engine.idle() == 1; }));
     EXPECT_TRUE(busy.accept());
     std::optional<return_listener::returned> back;
     EXPECT_TRUE(runner.run_until([&] { return (back = busy.accept()).has_value(); }));
     EXPECT_EQ(back->said.requests, requests);
-    EXPECT_EQ(runner.sender.idle(), 0U);
+    EXPECT_EQ(runner.engine.idle(), 0U);
 }
 
 TEST_F(idle_connections_test, give_up_on_a_busy_httpd_soon_when_the_manager_stops) {
@@ -233,7 +233,7 @@ TEST_F(idle_connections_test, give_up_on_a_busy_httpd_soon_when_the_manager_stop
     descriptors.push_back(file.open());
     runner.begin(make_offer(head, file, {}, {busy.path(), 100, requests}), std::move(descriptors));
     ask();
-    runner.sender.stop_accepting();
+    runner.engine.stop_accepting();
     expect_clean_end();
 }
 
@@ -248,10 +248,10 @@ TEST_F(idle_connections_test, that_return_are_not_closed_for_want_of_descriptors
     ask();
     EXPECT_TRUE(runner.run_until([&] {
         read_available(connection.client.get(), received);
-        return runner.sender.idle() == 1;
+        return runner.engine.idle() == 1;
     }));
-    runner.sender.close_idle(5);
-    EXPECT_EQ(runner.sender.idle(), 1U);
+    runner.engine.close_idle(5);
+    EXPECT_EQ(runner.engine.idle(), 1U);
     EXPECT_TRUE(busy.accept());
     EXPECT_TRUE(runner.run_until([&] { return busy.accept().has_value(); }));
 }
@@ -270,7 +270,7 @@ TEST_F(idle_connections_test, more_than_may_wait_are_ended_oldest_first) {
         std::string got;
         EXPECT_TRUE(few.run_until([&] {
             read_available(clients[i].client.get(), got);
-            return got.size() == head.size() + file.content().size() && few.sender.active() == 0;
+            return got.size() == head.size() + file.content().size() && few.engine.active() == 0;
         }));
     }
     std::string more;
@@ -318,7 +318,7 @@ TEST_F(idle_connections_test, a_stranger_gets_none) {
 
 TEST_F(idle_connections_test, end_when_the_manager_stops_accepting) {
     finish_download();
-    runner.sender.stop_accepting();
+    runner.engine.stop_accepting();
     expect_clean_end();
 }
 
@@ -326,9 +326,9 @@ TEST_F(idle_connections_test, a_request_that_is_there_goes_back_even_then) {
     finish_download();
     ask();
     // Over loopback it is in the socket when send() returns, and the engine has not heard of it.
-    runner.sender.stop_accepting();
+    runner.engine.stop_accepting();
     EXPECT_EQ(take_back().said.requests, requests);
-    EXPECT_EQ(runner.sender.idle(), 0U);
+    EXPECT_EQ(runner.engine.idle(), 0U);
 }
 
 TEST_F(idle_connections_test, a_response_that_ends_after_the_manager_stopped_accepting_ends_its_connection) {
@@ -338,17 +338,17 @@ TEST_F(idle_connections_test, a_response_that_ends_after_the_manager_stopped_acc
         read_available(connection.client.get(), received, 10'000);
         return received.size() > 100'000;
     }));
-    runner.sender.stop_accepting();
+    runner.engine.stop_accepting();
     expect_clean_end();
     EXPECT_TRUE(received == head + large.content());
 }
 
 TEST_F(idle_connections_test, make_room_when_descriptors_run_out) {
     finish_download();
-    runner.sender.close_idle(0);
-    EXPECT_EQ(runner.sender.idle(), 1U);
-    runner.sender.close_idle(5);
-    EXPECT_EQ(runner.sender.idle(), 0U);
+    runner.engine.close_idle(0);
+    EXPECT_EQ(runner.engine.idle(), 1U);
+    runner.engine.close_idle(5);
+    EXPECT_EQ(runner.engine.idle(), 0U);
     expect_clean_end();
 }
 
@@ -358,7 +358,7 @@ TEST_F(idle_connections_test, an_offer_whose_return_socket_is_out_of_reach_is_re
     descriptors.push_back(std::move(connection.server));
     descriptors.push_back(file.open());
     const auto result =
-        runner.sender.prepare(make_offer(head, file, {}, {httpd.path(), 1000, 1}), std::move(descriptors));
+        runner.engine.prepare(make_offer(head, file, {}, {httpd.path(), 1000, 1}), std::move(descriptors));
     ASSERT_TRUE(std::holds_alternative<refusal>(result));
     EXPECT_EQ(std::get<refusal>(result), refusal::return_socket);
 }

@@ -40,7 +40,7 @@ std::optional<return_listener::returned> return_listener::accept() const {
         return std::nullopt;
     received_message message;
     EXPECT_EQ(receive_message(manager.get(), 4096, message), receive_result::message);
-    const auto said = decode_handback(message.bytes);
+    const auto said = decode_return(message.bytes);
     EXPECT_TRUE(said);
     EXPECT_EQ(message.descriptors.size(), 1U);
     if (!said || message.descriptors.size() != 1)

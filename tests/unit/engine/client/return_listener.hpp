@@ -19,7 +19,7 @@ class return_listener {
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
     struct returned {
-        handback said;
+        return_message said;
         file_descriptor client;
     };
     /// The next connection that came back, if there is one; fails the test if what came is anything else.

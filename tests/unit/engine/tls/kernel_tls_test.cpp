@@ -102,7 +102,7 @@ struct kernel_tls_suites : testing::TestWithParam<protection> {
 
     json ended(running_engine& runner) {
         peers->connection.client.reset();
-        EXPECT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
+        EXPECT_TRUE(runner.run_until([&] { return runner.engine.active() == 0; }));
         const auto lines = runner.log_lines();
         EXPECT_EQ(lines.size(), 1U);
         return lines.empty() ? json::object() : json::parse(lines.front());
@@ -173,7 +173,7 @@ TEST_P(kernel_tls_suites, garbage_from_the_client_ends_the_connection) {
         runner.run_until([&] { return peers->read_available(received, 10'000) && !received.empty(); }));
     const std::string garbage = std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'x');
     ASSERT_EQ(::send(peers->connection.client.get(), garbage.data(), garbage.size(), MSG_NOSIGNAL), 37);
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 0; }));
     EXPECT_EQ(json::parse(runner.log_lines().front())["outcome"], "error");
 }
 

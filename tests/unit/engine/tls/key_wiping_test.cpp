@@ -106,7 +106,7 @@ TEST(key_wiping, nothing_is_left_of_a_transfers_keys) {
         EXPECT_GT(count_in_memory(one), 0U); // or the search proves nothing
     ASSERT_TRUE(runner.run_until([&] { return !read_available(connection.client.get(), sealed); }));
     connection.client.reset();
-    ASSERT_TRUE(runner.run_until([&] { return runner.sender.active() == 0; }));
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 0; }));
     for (const needle& one : needles)
         EXPECT_EQ(count_in_memory(one), 0U);
 }

@@ -8,6 +8,7 @@
 namespace dlhandoff::httpd {
 
 /// Hook post_config: makes the ledger, if the manager is embedded.
-int share_limits(apr_pool_t* pconf, apr_pool_t* plog, apr_pool_t* ptemp, server_rec* main_server) noexcept;
+int make_limit_ledger(apr_pool_t* pconf, apr_pool_t* plog, apr_pool_t* ptemp,
+                      server_rec* main_server) noexcept;
 
 } // namespace dlhandoff::httpd

@@ -7,7 +7,7 @@
 namespace dlhandoff::httpd {
 
 /// What became of an offer: a manager owns the response now, or httpd serves it.
-struct handover {
+struct handoff_result {
     std::optional<decline> declined; ///< nothing: claimed
     int error = 0;                   ///< errno of the call that failed, 0 if none did
     [[nodiscard]] bool claimed() const noexcept { return !declined; }

@@ -14,7 +14,7 @@ namespace dlhandoff::service {
 ///
 /// Pure arithmetic; the manager counts. A level is reached again only with a margin, so that the answer does
 /// not flicker.
-class room {
+class descriptor_room {
   public:
     void set_limit(std::uint64_t descriptors) noexcept { limit_ = descriptors; }
     [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }

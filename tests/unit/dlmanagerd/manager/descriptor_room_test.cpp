@@ -1,4 +1,4 @@
-#include "dlmanagerd/manager/room.hpp"
+#include "dlmanagerd/manager/descriptor_room.hpp"
 
 #include "shared/file_descriptor.hpp"
 
@@ -9,25 +9,25 @@
 namespace dlhandoff::service {
 namespace {
 
-room room_of(std::uint64_t limit) {
-    room one;
+descriptor_room room_of(std::uint64_t limit) {
+    descriptor_room one;
     one.set_limit(limit);
     return one;
 }
 
-TEST(room, reserves_a_quarter_or_what_its_sessions_may_bring) {
-    room small = room_of(64);
+TEST(descriptor_room, reserves_a_quarter_or_what_its_sessions_may_bring) {
+    descriptor_room small = room_of(64);
     (void)small.update(10, 5);
     EXPECT_EQ(small.reserve(), 16u);
-    room large = room_of(524'288);
+    descriptor_room large = room_of(524'288);
     (void)large.update(10, 0);
     EXPECT_EQ(large.reserve(), 64u);
     (void)large.update(10, 400);
     EXPECT_EQ(large.reserve(), 864u);
 }
 
-TEST(room, has_levels) {
-    room one = room_of(64);
+TEST(descriptor_room, has_levels) {
+    descriptor_room one = room_of(64);
     EXPECT_EQ(one.level(), room_level::none) << "until it has been counted";
     EXPECT_TRUE(one.update(10, 1));
     EXPECT_EQ(one.level(), room_level::plenty);
@@ -39,8 +39,8 @@ TEST(room, has_levels) {
     EXPECT_EQ(one.level(), room_level::none);
 }
 
-TEST(room, has_room_again_only_with_a_margin) {
-    room one = room_of(64);
+TEST(descriptor_room, has_room_again_only_with_a_margin) {
+    descriptor_room one = room_of(64);
     (void)one.update(60, 1);
     for (std::uint64_t free = 4; free < 16 + 5; ++free) {
         EXPECT_FALSE(one.update(64 - free, 1)) << free;
@@ -53,8 +53,8 @@ TEST(room, has_room_again_only_with_a_margin) {
     EXPECT_EQ(one.level(), room_level::plenty);
 }
 
-TEST(room, says_what_must_be_closed) {
-    room one = room_of(64);
+TEST(descriptor_room, says_what_must_be_closed) {
+    descriptor_room one = room_of(64);
     (void)one.update(10, 1);
     (void)one.update(64 - 16, 1);
     EXPECT_EQ(one.missing_for(room_level::low), 0u);
@@ -71,8 +71,8 @@ TEST(room, says_what_must_be_closed) {
     EXPECT_EQ(one.missing_for(room_level::low), 21u) << "more used than allowed: after a lower limit was set";
 }
 
-TEST(room, leaves_sessions_half_of_the_reserve) {
-    room one = room_of(64);
+TEST(descriptor_room, leaves_sessions_half_of_the_reserve) {
+    descriptor_room one = room_of(64);
     (void)one.update(64 - 9, 1);
     EXPECT_EQ(one.surplus_sessions(), 0u) << "it takes one and leaves eight";
     (void)one.update(64 - 8, 1);
@@ -81,8 +81,8 @@ TEST(room, leaves_sessions_half_of_the_reserve) {
     EXPECT_EQ(one.surplus_sessions(), 9u);
 }
 
-TEST(room, leaves_sessions_a_quarter_of_the_limit) {
-    room one = room_of(64);
+TEST(descriptor_room, leaves_sessions_a_quarter_of_the_limit) {
+    descriptor_room one = room_of(64);
     EXPECT_EQ(one.most_sessions(), 16u);
     (void)one.update(30, 15);
     EXPECT_EQ(one.surplus_sessions(), 0u);
@@ -93,7 +93,7 @@ TEST(room, leaves_sessions_a_quarter_of_the_limit) {
     EXPECT_EQ(room_of(2).most_sessions(), 1u);
 }
 
-TEST(room, counts_open_descriptors) {
+TEST(descriptor_room, counts_open_descriptors) {
     const std::uint64_t before = count_descriptors();
     EXPECT_GE(before, 3u);
     std::vector<file_descriptor> more;

@@ -69,7 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0)
         return 0;
     const auto message = std::as_bytes(std::span(data + 1, size - 1));
-    if (const auto decoded = decode_handback(message))
+    if (const auto decoded = decode_return(message))
         require(std::ranges::equal(encode(*decoded), message));
 
     const std::vector<int> descriptors(data[0] & 15U, (data[0] & 16U) != 0 ? between.client.get() : 0);
@@ -82,17 +82,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         receive_result result;
         if (shortage) {
             const descriptor_shortage none(lowest);
-            result = receive_message(between.httpd.get(), handback_size, received);
+            result = receive_message(between.httpd.get(), return_message_size, received);
         } else {
-            result = receive_message(between.httpd.get(), handback_size, received);
+            result = receive_message(between.httpd.get(), return_message_size, received);
         }
         if (result == receive_result::peer_gone) {
             require(message.empty() && received.descriptors.empty());
         } else {
             require(result == receive_result::message);
-            require(received.truncated == (message.size() > handback_size));
-            require(
-                std::ranges::equal(received.bytes, message.first(std::min(message.size(), handback_size))));
+            require(received.truncated == (message.size() > return_message_size));
+            require(std::ranges::equal(received.bytes,
+                                       message.first(std::min(message.size(), return_message_size))));
             require(received.descriptors_lost == (shortage && !descriptors.empty()));
             require(received.descriptors.size() == (shortage ? 0 : descriptors.size()));
             for (const file_descriptor& one : received.descriptors) {
@@ -102,7 +102,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 require(sent.st_dev == came.st_dev && sent.st_ino == came.st_ino);
                 require((::fcntl(one.get(), F_GETFD) & FD_CLOEXEC) != 0);
             }
-            if (const auto decoded = decode_handback(received.bytes))
+            if (const auto decoded = decode_return(received.bytes))
                 require(std::ranges::equal(encode(*decoded), received.bytes));
         }
     }

@@ -1,4 +1,4 @@
-#include "mod_dlhandoff/limit_shares.hpp"
+#include "mod_dlhandoff/limit_ledger.hpp"
 
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/module.hpp"
@@ -12,14 +12,14 @@
 namespace dlhandoff::httpd {
 namespace {
 
-apr_status_t forget(void* shares) noexcept {
-    delete static_cast<engine::ledger*>(shares);
+apr_status_t forget(void* made) noexcept {
+    delete static_cast<engine::ledger*>(made);
     return APR_SUCCESS;
 }
 
 } // namespace
 
-int share_limits(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* main_server) noexcept try {
+int make_limit_ledger(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* main_server) noexcept try {
     server_config& config = server_config_of(main_server);
     const engine::limits& limits = config.embedded_limits;
     if (config.manager_socket != nullptr || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
@@ -28,12 +28,12 @@ int share_limits(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* main_s
     const bool limited = limits.transfers != 0 || limits.per_client != 0;
     int children = 0;
     ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &children);
-    auto* const shares = new engine::ledger(engine::ledger::create(
+    auto* const made = new engine::ledger(engine::ledger::create(
         std::clamp(static_cast<std::uint32_t>(std::max(children, 1)), 1U, engine::ledger::max_members),
         limited ? engine::ledger::common_bits : engine::ledger::min_bits));
     // The parent's: a child's mapping goes with the child, after its engine.
-    apr_pool_cleanup_register(pconf, shares, forget, apr_pool_cleanup_null);
-    config.shares = shares;
+    apr_pool_cleanup_register(pconf, made, forget, apr_pool_cleanup_null);
+    config.limit_ledger = made;
     return OK;
 } catch (const std::exception& failure) {
     // Not worth a restart that fails.

@@ -1,4 +1,4 @@
-#include "dlmanagerd/manager/room.hpp"
+#include "dlmanagerd/manager/descriptor_room.hpp"
 
 #include <algorithm>
 #include <dirent.h>
@@ -6,15 +6,15 @@
 
 namespace dlhandoff::service {
 
-std::uint64_t room::reserve() const noexcept {
+std::uint64_t descriptor_room::reserve() const noexcept {
     return std::min(limit_ / 4, 64 + 2 * sessions_);
 }
 
-std::uint64_t room::most_sessions() const noexcept {
+std::uint64_t descriptor_room::most_sessions() const noexcept {
     return std::max<std::uint64_t>(limit_ / 4, 1);
 }
 
-std::uint64_t room::needed_for(room_level level) const noexcept {
+std::uint64_t descriptor_room::needed_for(room_level level) const noexcept {
     switch (level) {
     case room_level::none:
         return 0;
@@ -26,12 +26,12 @@ std::uint64_t room::needed_for(room_level level) const noexcept {
     return 2 * reserve();
 }
 
-std::uint64_t room::missing_for(room_level wanted) const noexcept {
+std::uint64_t descriptor_room::missing_for(room_level wanted) const noexcept {
     const std::uint64_t enough = needed_for(wanted) + (level_ < wanted ? margin() : 0);
     return free() >= enough ? 0 : needed_for(wanted) + margin() - free();
 }
 
-bool room::update(std::uint64_t used, std::uint64_t sessions) noexcept {
+bool descriptor_room::update(std::uint64_t used, std::uint64_t sessions) noexcept {
     used_ = used;
     sessions_ = sessions;
     const room_level before = level_;
@@ -42,7 +42,7 @@ bool room::update(std::uint64_t used, std::uint64_t sessions) noexcept {
     return level_ != before;
 }
 
-std::uint64_t room::surplus_sessions() const noexcept {
+std::uint64_t descriptor_room::surplus_sessions() const noexcept {
     const std::uint64_t untouched = reserve() / 2;
     const std::uint64_t too_many = sessions_ < most_sessions() ? 0 : sessions_ + 1 - most_sessions();
     // The new one takes one itself.
