@@ -106,7 +106,7 @@ inline void expect_same(const offer& one, const offer& other) {
     EXPECT_TRUE(std::ranges::equal(one.files(), other.files()));
     EXPECT_TRUE(std::ranges::equal(one.pieces(), other.pieces()));
     EXPECT_TRUE(std::ranges::equal(one.memory(), other.memory()));
-    EXPECT_EQ(one.back(), other.back());
+    EXPECT_EQ(one.returning(), other.returning());
     EXPECT_EQ(one.speed(), other.speed());
     EXPECT_TRUE(std::ranges::equal(one.message(), other.message()));
 }

@@ -191,8 +191,8 @@ TEST(offer, says_how_the_connection_goes_on) {
         const std::vector<plan_piece> pieces{{source::memory, 0, 0, 5}};
         return offer::make({}, {}, pieces, bytes_of("hello"), tls, back);
     };
-    EXPECT_EQ(offer_of(offer::decode(example_message())).back(), example_terms);
-    EXPECT_EQ(offer_of(with({})).back(), return_terms{});
+    EXPECT_EQ(offer_of(offer::decode(example_message())).returning(), example_terms);
+    EXPECT_EQ(offer_of(with({})).returning(), return_terms{});
     const std::string longest = "/" + std::string(longest_return_path - 1, 'x');
     EXPECT_EQ(offer_of(with({longest, 1, 0})).returning().path, longest);
     for (const return_terms& wrong :
