@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/client/channel_workplace.hpp"
 #include "engine/client/connection_return.hpp"
 #include "engine/client/idle_connections.hpp"
 #include "engine/deadline_heap.hpp"
@@ -9,25 +10,24 @@
 #include "engine/limits/admission.hpp"
 #include "engine/limits/bandwidth.hpp"
 #include "engine/limits/limits.hpp"
+#include "engine/limits/rate_sharing.hpp"
 #include "engine/limits/tcp_memory.hpp"
+#include "engine/transfer.hpp"
 #include "engine/transfer_log.hpp"
 #include "shared/offer.hpp"
 #include "shared/transfer_listing.hpp"
 
+#include <boost/intrusive/list.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 namespace dlhandoff::engine {
-
-class transfer;
-struct tls_workplace;
 
 struct engine_options {
     std::string manager = "m1";              ///< its name in the transfer log
@@ -48,25 +48,26 @@ struct engine_options {
 /// One thread, the loop's. A claim takes two steps, because the answer to the worker must come before the
 /// first byte to the client: prepare() checks and takes ownership without a visible effect; begin() starts to
 /// send.
-class engine {
+class engine final : private transfer_owner {
   public:
     engine(event_loop& loop, engine_options options, transfer_log log);
     ~engine();
     engine(const engine&) = delete;
     engine& operator=(const engine&) = delete;
 
-    struct transfer_deleter {
-        void operator()(transfer* ended) const noexcept;
-    };
-    using prepared = std::unique_ptr<transfer, transfer_deleter>;
+    using prepared = std::unique_ptr<transfer>;
 
     /// Checks the offer against its descriptors (client, then files), which it takes over. Dropping what it
     /// returns drops the descriptors: the client's connection is untouched in httpd.
     [[nodiscard]] std::variant<prepared, refusal> prepare(offer offered,
                                                           std::vector<file_descriptor> descriptors);
 
-    /// Takes over an offer that has passed check_offer(); null if the kernel can't watch
-    /// the client.
+    /// The same for an offer that has passed check_offer() already.
+    [[nodiscard]] std::variant<prepared, refusal> prepare_checked(offer offered,
+                                                                  std::vector<file_descriptor> descriptors);
+
+    /// Takes over an offer that has passed check_offer(), whatever the limits say; null if the kernel can't
+    /// watch the client.
     [[nodiscard]] prepared adopt(offer offered, std::vector<file_descriptor> descriptors);
 
     /// Sends, or lets it wait for its turn. From here on this engine owns the response. Throws
@@ -81,7 +82,7 @@ class engine {
     [[nodiscard]] clock::time_point next_deadline() const noexcept;
 
     /// Transfers under way, those that wait for their turn and those that linger included.
-    [[nodiscard]] std::size_t active() const noexcept { return transfers_; }
+    [[nodiscard]] std::size_t active() const noexcept { return all_.size(); }
     /// Of these, those that wait for their turn.
     [[nodiscard]] std::size_t queued() const noexcept { return admission_.waiting(); }
     /// Of responses, given to the kernel, all transfers so far.
@@ -92,7 +93,7 @@ class engine {
     /// Lists transfers in pieces, so that many of them don't stop the loop: begin_listing() takes all that
     /// are under way; then each list() visits up to `most` of those that still are, and says whether some are
     /// left. One listing at a time; `visit` must change nothing here.
-    void begin_listing() noexcept { next_listed_ = all_; }
+    void begin_listing() noexcept { next_listed_ = all_.begin(); }
     bool list(std::size_t most, const std::function<void(const transfer_listing&)>& visit);
     /// Ends a transfer under way: its client sees a reset, unless the kernel has the whole response, and the
     /// log says `cancelled`. False if none has this id, as the log and a listing have it.
@@ -105,7 +106,7 @@ class engine {
 
     /// Descriptors of clients and files that it holds now.
     [[nodiscard]] std::size_t descriptors_used() const noexcept {
-        return transfers_ + files_.size() + idle_.size();
+        return all_.size() + files_.size() + idle_.size();
     }
 
     /// From now on prepare() refuses with `stopping`, and no connection waits for a next request; transfers
@@ -125,26 +126,24 @@ class engine {
     void set_max_idle(std::size_t most) noexcept { idle_.set_most(most); }
 
   private:
-    friend class transfer;
-    // For transfers: see transfer.hpp.
-    [[nodiscard]] tls_workplace& tls_place();
-    void make_ready(transfer& one) noexcept;
+    template <transfer::list_hook transfer::*Hook, bool CountsItself>
+    using transfer_list =
+        boost::intrusive::list<transfer, boost::intrusive::member_hook<transfer, transfer::list_hook, Hook>,
+                               boost::intrusive::constant_time_size<CountsItself>>;
+
+    void on_ready(transfer& one) noexcept override;
+    void on_delivered(transfer& one) noexcept override;
+    void on_queue_timeout(transfer& one) override;
+    void on_end(transfer& ended, outcome how, connection_end end) noexcept override;
+
     void turn_away(transfer& one);
-    // The limits: see engine_limits.cpp.
     void start(transfer& one);
     void start_those_whose_turn_it_is();
     /// Clears killed engines' columns, if that is its business and has not been done lately; whether it
     /// cleared any.
     bool reclaim_killed();
     void run_limits();
-    void share_rates();
-    [[nodiscard]] double client_fraction(std::string_view client_key,
-                                         std::optional<std::size_t> limits_class) const;
-    enum class connection_end : std::uint8_t { close, keep_alive };
-    /// Destroys it, whatever fails: its log line may be lost, or its connection closed.
-    void finish(transfer& one, outcome how, connection_end end = connection_end::close) noexcept;
     void add_to_log(const transfer& one, outcome how) noexcept;
-    void take_from_turn_queue(transfer& one) noexcept;
     [[nodiscard]] std::string id_of(const transfer& one) const;
 
     event_loop& loop_;
@@ -152,26 +151,24 @@ class engine {
     transfer_log log_;
     file_table files_;
     read_ahead read_ahead_;
+    channel_workplace workplace_;
     tcp_memory tcp_memory_;
     admission admission_;
+    rate_sharing rate_sharing_;
     bandwidth bandwidth_;
     clock::time_point recheck_at_ = clock::time_point::max(); ///< when others' use of limits is looked at
     clock::time_point reclaim_at_{};                          ///< when killed ones' columns are cleared
     clock::time_point count_at_{};                            ///< when those who share memory are counted
-    clock::time_point share_at_{};                            ///< when others are told of the use of rates
-    bool demands_ = false; ///< others have been told of some, and are to hear when it has gone
     idle_connections idle_;
-    std::unique_ptr<tls_workplace> tls_place_; ///< made for the first TLS connection
     deadline_heap<transfer> deadlines_;
-    transfer* ready_first_ = nullptr; ///< the turn queue: those that can send now
-    transfer* ready_last_ = nullptr;
-    transfer* all_ = nullptr;         ///< every transfer that was begun, linked
-    transfer* next_listed_ = nullptr; ///< of these, where list() goes on
-    std::size_t transfers_ = 0;
+    transfer_list<&transfer::ready_hook, false> ready_; ///< the turn queue: those that can send now
+    transfer_list<&transfer::all_hook, true> all_;      ///< every transfer that was begun, the last one first
+    decltype(all_)::iterator next_listed_;              ///< of these, where list() goes on
     std::uint64_t last_id_ = 0;
     std::uint64_t bytes_sent_ = 0;
     std::string id_prefix_;
     bool accepting_ = true;
+    const transfer_surroundings surroundings_;
 };
 
 } // namespace dlhandoff::engine

@@ -80,7 +80,7 @@ struct engine_thread::state {
     std::optional<refusal> begin(taken& one) noexcept try {
         engine::prepared ready;
         if (one.asked != nullptr) {
-            auto checked = engine.prepare(std::move(one.offered), std::move(one.descriptors));
+            auto checked = engine.prepare_checked(std::move(one.offered), std::move(one.descriptors));
             if (const auto* refused = std::get_if<refusal>(&checked))
                 return *refused;
             ready = std::get<engine::prepared>(std::move(checked));

@@ -1,17 +1,10 @@
 #include "engine/transfer.hpp"
 
 #include "engine/client/client_input.hpp"
-#include "engine/client/socket_options.hpp"
-#include "engine/client/write_error.hpp"
-#include "engine/engine.hpp"
+#include "engine/limits/tcp_memory.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <exception>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -20,47 +13,118 @@ namespace {
 
 constexpr std::uint32_t first_ask_pause_ms = 10;
 constexpr std::uint32_t longest_ask_pause_ms = 1000;
+/// When a full socket may have no edge to come, it is tried again.
+constexpr std::chrono::milliseconds full_pause{20};
+
+std::chrono::milliseconds milliseconds_between(clock::time_point from, clock::time_point to) noexcept {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(to - from);
+}
 
 } // namespace
 
-transfer::transfer(engine& owner, offer offered, file_descriptor client, std::vector<file_reference> files,
-                   std::unique_ptr<tls_channel> tls)
-    : engine_(owner), offer_(std::move(offered)), files_(std::move(files)), total_(offer_.response_bytes()),
-      client_(std::move(client)), tls_(std::move(tls)) {}
+transfer::transfer(const transfer_surroundings& shared, offer offered, file_descriptor client,
+                   std::vector<file_reference> files, channel::pointer over)
+    : shared_(shared), response_(std::move(offered), std::move(files)), client_(std::move(client)),
+      channel_(std::move(over)) {}
 
 transfer::~transfer() {
     if (state_ != state::queued)
-        engine_.tcp_memory_.leave();
-    note_kernel_holds(0);
+        shared_.memory.leave();
+    note_held(0);
     if (reading_ != nullptr)
         read_ahead::abandon(*reading_);
     if (client_)
-        engine_.loop_.remove(client_.get(), *this);
+        shared_.loop.remove(client_.get(), *this);
 }
 
+// Its life: claimed, perhaps queued, sent, and over.
+
 bool transfer::watch() noexcept {
-    return engine_.loop_.add(client_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this);
+    return shared_.loop.add(client_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this);
+}
+
+void transfer::begin(std::uint64_t number, std::size_t limits_class) noexcept {
+    number_ = number;
+    class_ = static_cast<std::uint16_t>(limits_class);
+    began_ = now();
+    client_.make_nonblocking();
+}
+
+void transfer::wait() {
+    set_deadline(began_ + own_limits().queue_timeout);
+}
+
+void transfer::start() {
+    state_ = state::sending;
+    shared_.memory.enter();
+    started_ = progressed_ = now();
+    pace_.start(started_);
+    client_.set_low_water(shared_.memory.low_water());
+    client_.set_user_timeout(own_limits().stall_timeout);
+    client_.begin_counting();
+    try {
+        if (auto other = channel_->start(client_.get()))
+            channel_ = std::move(other);
+    } catch (const std::exception&) { // libcrypto's failure: the first turn ends it
+        broken_ = true;
+    }
+    rates_changed();
+    auto due = own_limits().stall_timeout;
+    if (own_limits().min_rate != 0)
+        due = std::min(due, own_limits().min_rate_window);
+    set_deadline(started_ + due);
+}
+
+void transfer::turn_away() {
+    response_.turn_away(own_limits().queue_timeout);
+    turned_away_ = true;
+    start();
+}
+
+void transfer::limits_changed(std::size_t limits_class, const limits& before) {
+    class_ = static_cast<std::uint16_t>(limits_class);
+    const limits& own = own_limits();
+    if (state_ == state::queued) {
+        if (own.queue_timeout != before.queue_timeout)
+            set_deadline(began_ + own.queue_timeout);
+        return;
+    }
+    const bool other_stall = own.stall_timeout != before.stall_timeout;
+    const bool other_pace = own.min_rate != before.min_rate || own.min_rate_window != before.min_rate_window;
+    if (!other_stall && !other_pace)
+        return;
+    if (other_stall)
+        client_.set_user_timeout(own.stall_timeout);
+    if (other_pace) { // what it took under another one says nothing
+        note_progress();
+        pace_.begin_window(last_acked_, now());
+    }
+    set_deadline(now()); // works out the next one
 }
 
 void transfer::on_events(std::uint32_t events) {
     input_ = input_ || (events & EPOLLIN) != 0;
     if (state_ == state::queued) {
         if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
-            engine_.finish(*this, outcome::client_closed);
+            end(outcome::client_closed);
         return;
     }
     // Who waits for a rate, or for a file, would find out only when that has come.
     if ((events & (EPOLLHUP | EPOLLERR)) != 0 && (state_ == state::sending || state_ == state::reading))
-        return engine_.finish(*this, outcome_at_reset());
-    // 0 is the read-ahead's: what was cold is in memory now, or never will be.
-    if (events == 0) {
-        reading_ = nullptr;
-        state_ = state::sending;
-    }
+        return end(outcome_at_reset());
     if (std::exchange(blocked_, false) && state_ == state::sending)
-        adapt_low_water();
+        client_.adapt_low_water(shared_.memory, now() - blocked_at_);
     if (state_ != state::reading)
-        engine_.make_ready(*this);
+        shared_.owner.on_ready(*this);
+}
+
+/// What was cold is in memory now, or never will be.
+void transfer::on_read() noexcept {
+    reading_ = nullptr;
+    state_ = state::sending;
+    if (std::exchange(blocked_, false))
+        client_.adapt_low_water(shared_.memory, now() - blocked_at_);
+    shared_.owner.on_ready(*this);
 }
 
 void transfer::turn() {
@@ -77,169 +141,9 @@ void transfer::turn() {
     }
 }
 
-void transfer::send_turn() {
-    const std::uint64_t before = cursor_.position();
-    step last = step::failed;
-    try {
-        if (!broken_)
-            last = tls_ ? hear_client() : step::sent;
-        const std::uint64_t may = last == step::sent ? may_send() : 0;
-        if (may == 0 && last == step::sent) {
-            held_up_ = true;
-            return;
-        }
-        const std::uint64_t until = before + may;
-        while (last == step::sent && !all_sent()) {
-            if (cursor_.position() >= until) {
-                if (may == quantum) // all of it, without a wait: a fast client
-                    raise_low_water();
-                note_spent(cursor_.position() - before);
-                return engine_.make_ready(*this);
-            }
-            last = send_some(until - cursor_.position());
-        }
-    } catch (const std::exception&) { // libcrypto's failure, or no memory: costs this transfer, and no other
-        last = step::failed;
-    }
-    note_spent(cursor_.position() - before);
-    switch (last) {
-    case step::sent:
-        leave_rates();
-        return returning().path.empty() ? start_lingering() : start_delivering();
-    case step::would_block:
-        set_options();
-        blocked_ = true;
-        blocked_at_ = engine_.loop_.now();
-        note_kernel_holds(tcp_progress::unacknowledged(client_.get()));
-        if (tls_ && tls_->in_kernel())
-            wait_behind_kernel_tls();
-        if (tls_ && input_)
-            engine_.make_ready(*this); // the client has said more than one turn listens to
-        return;
-    case step::must_read:
-        held_up_ = true;
-        return;
-    case step::client_gone:
-        return engine_.finish(*this, outcome_at_reset());
-    case step::file_changed:
-        return engine_.finish(*this, outcome::file_changed);
-    case step::failed:
-        return engine_.finish(*this, outcome::error);
-    }
-}
-
-transfer::step transfer::send_some(std::uint64_t most) {
-    if (tls_ && !tls_->in_kernel())
-        return send_sealed(most);
-    if (tls_) {
-        const step control = send_control();
-        if (control != step::sent || cursor_.position() == total_)
-            return control;
-    }
-    const std::uint64_t room = plain_room();
-    if (room == 0)
-        return step::would_block;
-    const plan_piece& piece = offer_.pieces()[cursor_.piece()];
-    const std::uint64_t within = cursor_.within();
-    most = std::min({most, room, piece.length - within});
-    return piece.from == plan_piece::source::memory ? send_memory(piece, within, most)
-                                                    : send_file(piece, within, most);
-}
-
-transfer::step transfer::send_memory(const plan_piece& piece, std::uint64_t within, std::uint64_t most) {
-    const bool last = cursor_.piece() + 1 == offer_.pieces().size();
-    for (;;) {
-        const ssize_t taken = ::send(client_.get(), offer_.memory().data() + piece.offset + within, most,
-                                     MSG_NOSIGNAL | MSG_DONTWAIT | (last ? 0 : MSG_MORE));
-        if (taken > 0) {
-            advance(static_cast<std::uint64_t>(taken));
-            return step::sent;
-        }
-        if (taken < 0 && errno == EINTR)
-            continue;
-        switch (classify_write_error(errno)) {
-        case write_error::again:
-            return step::would_block;
-        case write_error::client_gone:
-            return step::client_gone;
-        case write_error::other:
-            return step::failed;
-        }
-    }
-}
-
-bool transfer::make_warm(const response_cursor& at, std::uint64_t needed) {
-    const plan_piece& piece = offer_.pieces()[at.piece()];
-    const std::uint64_t offset = piece.offset + at.within();
-    // Pieces before the one asked about last were in memory to their ends.
-    if (at.piece() < warm_piece_ || (at.piece() == warm_piece_ && offset + needed <= warm_until_))
-        return true;
-    const file_reference& file = files_[piece.file];
-    const std::uint64_t length = std::min(stretch, piece.length - at.within());
-    warm_piece_ = static_cast<std::uint32_t>(at.piece());
-    warm_until_ = offset + length;
-    if (file->residency().cached(file->descriptor(), offset, length, engine_.loop_.now()))
-        return true;
-    reading_ = engine_.read_ahead_.start(file, offset, length, *this);
-    if (reading_ == nullptr)
-        return true;
-    state_ = state::reading;
-    return false;
-}
-
-transfer::step transfer::send_file(const plan_piece& piece, std::uint64_t within, std::uint64_t most) {
-    const file_reference& file = files_[piece.file];
-    const std::uint64_t offset = piece.offset + within;
-    // As much as the socket will take, probably: so the end of a stretch does not make two calls of one.
-    if (!make_warm(cursor_, std::min(most, 2 * static_cast<std::uint64_t>(low_water_))))
-        return step::must_read;
-    if (!file->unchanged())
-        return step::file_changed;
-    auto at = static_cast<off_t>(offset);
-    ssize_t taken;
-    do {
-        taken = ::sendfile(client_.get(), file->descriptor(), &at, std::min(most, warm_until_ - offset));
-    } while (taken < 0 && errno == EINTR);
-    if (taken > 0) {
-        advance(static_cast<std::uint64_t>(taken));
-        return step::sent;
-    }
-    if (taken == 0)
-        return step::file_changed; // it was as long as the plan needs: now it ends here
-    switch (classify_write_error(errno)) {
-    case write_error::again:
-        return step::would_block;
-    case write_error::client_gone:
-        return step::client_gone;
-    case write_error::other:
-        break;
-    }
-    return step::failed;
-}
-
-void transfer::advance(std::uint64_t bytes) noexcept {
-    engine_.bytes_sent_ += bytes;
-    cursor_.advance(offer_.pieces(), bytes);
-}
-
-void transfer::note_progress() noexcept {
-    const std::uint64_t acked = progress_.delivered(client_.get(), written());
-    if (acked > last_acked_) {
-        last_acked_ = acked;
-        progressed_ = engine_.loop_.now();
-    }
-}
-
-std::uint64_t transfer::delivered() const noexcept {
-    if (!tls_ && last_acked_ == cursor_.position())
-        return last_acked_;
-    const std::uint64_t acked = progress_.delivered(client_.get(), written());
-    return tls_ ? tls_->plaintext_of(acked, written(), cursor_.position()) : acked;
-}
-
 void transfer::on_deadline() {
     if (state_ == state::queued)
-        return engine_.turn_away(*this);
+        return shared_.owner.on_queue_timeout(*this);
     if (state_ == state::lingering)
         return linger_turn();
     if (state_ == state::delivering)
@@ -247,28 +151,149 @@ void transfer::on_deadline() {
     // A slow client may let its window fill for long without our noticing: what counts is what it
     // acknowledges.
     note_progress();
-    const auto now = engine_.loop_.now();
     const std::uint64_t unacknowledged = tcp_progress::unacknowledged(client_.get());
-    note_kernel_holds(unacknowledged);
+    note_held(unacknowledged);
     if (unacknowledged == 0) {
-        progressed_ = now; // nothing that the client could do
-        held_up_ = true;
+        progressed_ = now(); // nothing that the client could do
+        pace_.note_held_up();
         if (blocked_)
-            engine_.make_ready(*this);
+            shared_.owner.on_ready(*this);
     }
-    const auto due = progressed_ + own_limits().stall_timeout;
-    if (due <= now || is_too_slow(now))
-        return engine_.finish(*this, outcome::stalled);
-    engine_.deadlines_.set(*this, own_limits().min_rate == 0
-                                      ? due
-                                      : std::min(due, window_began_ + own_limits().min_rate_window));
+    const limits& own = own_limits();
+    const auto due = progressed_ + own.stall_timeout;
+    if (due <= now() || pace_.is_too_slow(own, response_.what().speed(), last_acked_, now()))
+        return end(outcome::stalled);
+    set_deadline(own.min_rate == 0 ? due : std::min(due, pace_.window_end(own)));
 }
+
+void transfer::end(outcome how, connection_end with) noexcept {
+    shared_.owner.on_end(*this, how, with);
+}
+
+// Sending.
+
+void transfer::send_turn() {
+    const std::uint64_t before = response_.position();
+    step last = step::failed;
+    try {
+        if (!broken_)
+            last = hear_client();
+        const std::uint64_t may = last == step::sent ? may_send() : 0;
+        if (may == 0 && last == step::sent)
+            return pace_.note_held_up();
+        const std::uint64_t until = before + may;
+        while (last == step::sent && !all_sent()) {
+            if (response_.position() >= until) {
+                if (may == quantum) // all of it, without a wait: a fast client
+                    client_.raise_low_water(shared_.memory);
+                pace_.note_spent(shared_.rates, response_.position() - before);
+                return shared_.owner.on_ready(*this);
+            }
+            last = send_some(until - response_.position());
+        }
+    } catch (const std::exception&) { // libcrypto's failure, or no memory: costs this transfer, and no other
+        last = step::failed;
+    }
+    pace_.note_spent(shared_.rates, response_.position() - before);
+    switch (last) {
+    case step::sent:
+        leave_rates();
+        return returning().path.empty() ? start_lingering() : start_delivering();
+    case step::would_block:
+        return note_full();
+    case step::must_read:
+        return pace_.note_held_up();
+    case step::client_gone:
+        return end(outcome_at_reset());
+    case step::file_changed:
+        return end(outcome::file_changed);
+    case step::failed:
+        return end(outcome::error);
+    }
+}
+
+/// Bytes of the response that this turn may give to the kernel; 0: none before a rate allows it, and then the
+/// next turn comes.
+std::uint64_t transfer::may_send() {
+    if (response_.left() == 0)
+        return quantum; // nothing but what the channel adds
+    std::uint64_t most = quantum;
+    if (const pace speed = response_.what().speed(); speed.rate != 0 && !pace_.is_kept()) {
+        if (response_.position() >= speed.after)
+            keep_own_rate();
+        else
+            most = std::min(most, speed.after - response_.position());
+    }
+    return pace_.allowed(shared_.rates, most, response_.left(), now());
+}
+
+transfer::step transfer::send_some(std::uint64_t most) {
+    const std::uint64_t room = channel_->room(client_);
+    if (room == 0)
+        return step::would_block;
+    // What a file must have in memory: as much as the socket will take, probably, so that the end of a
+    // stretch does not make two calls of one.
+    response::parts parts = response_.next(std::max(std::min(most, room), channel_->begun()),
+                                           2 * static_cast<std::uint64_t>(client_.low_water()), now());
+    if (const auto& cold = parts.cold()) {
+        reading_ = shared_.reading.start(cold->file, cold->offset, cold->length, *this);
+        if (reading_ == nullptr) // no thread can be had: the loop reads it
+            return step::sent;
+        state_ = state::reading;
+        parts.truncate(channel_->whole(parts.bytes()));
+        if (parts.bytes() == 0)
+            return step::must_read;
+    }
+    const channel::given given = channel_->give(client_.get(), parts.all(), shared_.workplace);
+    shared_.bytes_sent += given.taken;
+    response_.advance(given.taken);
+    if (given.taken != 0 && response_.left() == 0)
+        channel_->finish();
+    switch (given.step) {
+    case write_step::sent:
+        return reading_ != nullptr ? step::must_read : step::sent;
+    case write_step::would_block:
+        return reading_ != nullptr ? step::must_read : step::would_block;
+    case write_step::client_gone:
+        return step::client_gone;
+    case write_step::file_changed:
+        return step::file_changed;
+    case write_step::failed:
+        break;
+    }
+    return step::failed;
+}
+
+/// Before a turn: what the client has said.
+transfer::step transfer::hear_client() {
+    if (!input_)
+        return step::sent;
+    const channel::heard heard = channel_->hear(client_.get(), shared_.workplace);
+    input_ = heard.unread;
+    return heard.step == write_step::sent          ? step::sent
+           : heard.step == write_step::client_gone ? step::client_gone
+                                                   : step::failed;
+}
+
+/// The socket takes no more for now.
+void transfer::note_full() {
+    client_.set_options();
+    blocked_ = true;
+    blocked_at_ = now();
+    note_held(tcp_progress::unacknowledged(client_.get()));
+    if (!channel_->edge_will_come(client_.get()))
+        set_deadline(now() + full_pause);
+    if (channel_->has_more_to_hear())
+        shared_.owner.on_ready(*this);
+}
+
+// After the last byte.
 
 void transfer::start_delivering() {
     state_ = state::delivering;
     // A client that has sent its next request already waits for the answer.
     ask_pause_ms_ = input_ ? 1 : first_ask_pause_ms;
-    progressed_ = engine_.loop_.now();
+    progressed_ = now();
     deliver_turn();
 }
 
@@ -280,86 +305,166 @@ void transfer::deliver_turn() {
     if (last == client_input::ended)
         return start_lingering();
     if (last == client_input::failed)
-        return engine_.finish(*this, outcome_at_reset());
+        return end(outcome_at_reset());
     note_progress();
     if (last_acked_ == written())
-        return engine_.finish(*this, outcome::complete, engine::connection_end::keep_alive);
+        return end(outcome::complete, connection_end::keep_alive);
     wait_for_acknowledgement();
 }
 
 void transfer::start_lingering() {
     state_ = state::lingering;
     ask_pause_ms_ = first_ask_pause_ms;
-    progressed_ = engine_.loop_.now();
+    progressed_ = now();
     linger_turn();
-}
-
-/// Browsers close when they have the whole response: that they have no close_notify then doesn't matter.
-outcome transfer::outcome_at_reset() const noexcept {
-    return delivered() == total_ ? outcome::complete : outcome::client_closed;
 }
 
 /// Closing a socket with unread input resets it, and the reset may overtake the end of the response (RFC
 /// 9112, 9.6): so whatever the client sends is read away until it closes too.
 void transfer::linger_turn() {
-    if (!shut_ && all_in_tcp())
+    if (!shut_ && channel_->is_all_in_tcp(client_, response_.position()) && all_sent())
         shut_ = ::shutdown(client_.get(), SHUT_WR) == 0;
     const client_input last = drop_input(client_.get());
     note_progress();
     // A client that closes before our last bytes come answers them with a reset. recv(2) doesn't tell: once
     // the end of file has been read, it says nothing else (SOCK_DONE of the kernel).
     if (last == client_input::failed || (last == client_input::ended && is_over(client_.get())))
-        return engine_.finish(*this, outcome_at_reset());
+        return end(outcome_at_reset());
     if (last_acked_ != written())
         return wait_for_acknowledgement();
-    engine_.admission_.leave(*this); // the client has all: the next one need not wait until it closes
-    if (last == client_input::ended || engine_.loop_.now() >= progressed_ + linger)
-        return engine_.finish(*this, outcome::complete);
-    engine_.deadlines_.set(*this, progressed_ + linger);
+    shared_.owner.on_delivered(*this); // the next one need not wait until it closes
+    if (last == client_input::ended || now() >= progressed_ + linger)
+        return end(outcome::complete);
+    set_deadline(progressed_ + linger);
 }
 
 /// The kernel doesn't say when the last byte is acknowledged: ask, less and less often.
 void transfer::wait_for_acknowledgement() {
-    const auto now = engine_.loop_.now();
-    if (now >= progressed_ + own_limits().stall_timeout)
-        return engine_.finish(*this, outcome::stalled);
-    set_options();
-    engine_.deadlines_.set(*this, now + std::chrono::milliseconds(ask_pause_ms_));
+    if (now() >= progressed_ + own_limits().stall_timeout)
+        return end(outcome::stalled);
+    client_.set_options();
+    set_deadline(now() + std::chrono::milliseconds(ask_pause_ms_));
     ask_pause_ms_ = std::min(2 * ask_pause_ms_, longest_ask_pause_ms);
 }
 
-file_descriptor transfer::release_client() noexcept {
-    note_kernel_holds(0);
-    if (options_set_) { // the system's own again (tcp(7))
-        set_low_water(0);
-        set_user_timeout(client_.get(), std::chrono::milliseconds(0));
-    }
-    if (paced_)
-        set_pacing_rate(client_.get(), unpaced);
-    return std::move(client_);
+/// Browsers close when they have the whole response: that they have no close_notify then doesn't matter.
+outcome transfer::outcome_at_reset() const noexcept {
+    return delivered() == response_.length() ? outcome::complete : outcome::client_closed;
 }
 
-void transfer::reset_on_close() noexcept {
-    const struct ::linger option { 1, 0 };
-    ::setsockopt(client_.get(), SOL_SOCKET, SO_LINGER, &option, sizeof option);
+void transfer::prepare_close(outcome how) noexcept {
+    // A client that only stopped reading keeps what the kernel queued for it unless the connection is reset;
+    // a response that is all with the kernel is left to be delivered.
+    const auto all_in_tcp = [this] {
+        return all_sent() && channel_->is_all_in_tcp(client_, response_.position());
+    };
+    if (how == outcome::stalled || (how != outcome::client_closed && !all_in_tcp()))
+        client_.reset_on_close();
+}
+
+file_descriptor transfer::release_client() noexcept {
+    note_held(0);
+    return client_.release();
+}
+
+// How far its client is.
+
+void transfer::note_progress() noexcept {
+    const std::uint64_t acked = client_.progress().delivered(client_.get(), written());
+    if (acked > last_acked_) {
+        last_acked_ = acked;
+        progressed_ = now();
+    }
+}
+
+std::uint64_t transfer::delivered() const noexcept {
+    const std::uint64_t position = response_.position();
+    const std::uint64_t all = written();
+    if (last_acked_ == all)
+        return position;
+    return channel_->delivered(client_.get(), client_.progress().delivered(client_.get(), all), position);
+}
+
+// What bounds it.
+
+const limits& transfer::own_limits() const noexcept {
+    return shared_.limits.classes[class_].own;
+}
+
+void transfer::rates_changed() {
+    if ((state_ == state::sending || state_ == state::reading) && !turned_away_ &&
+        shared_.rates.has_rates(class_))
+        enter_rates();
+}
+
+void transfer::enter_rates() {
+    pace_.enter(shared_.rates, *this, class_, facts().client_key, now());
+}
+
+void transfer::keep_own_rate() {
+    const std::uint64_t rate = response_.what().speed().rate;
+    if (transfer_pace::is_for_kernel(rate))
+        return pace_.keep_in_kernel(rate, client_);
+    enter_rates();
+    pace_.keep_here(rate, shared_.rates, now());
+}
+
+void transfer::note_held(std::uint64_t bytes) noexcept {
+    shared_.memory.changed(client_.note_held(bytes), bytes);
+}
+
+// What is told of it.
+
+std::string_view transfer::state_name() const noexcept {
+    switch (state_) {
+    case state::queued:
+        return "queued";
+    case state::sending:
+        return "sending";
+    case state::reading:
+        return "reading";
+    case state::delivering:
+        return "delivering";
+    case state::lingering:
+        return "lingering";
+    }
+    return "";
 }
 
 transfer_record transfer::record(outcome how) const {
     transfer_record line;
     line.time = std::chrono::system_clock::now();
-    line.facts = offer_.facts();
-    line.file_bytes = offer_.file_bytes();
-    line.expected = total_;
-    line.sent = cursor_.position();
+    line.facts = facts();
+    line.file_bytes = response_.what().file_bytes();
+    line.expected = response_.length();
+    line.sent = response_.position();
     line.delivered = state_ == state::queued ? 0 : delivered();
-    const auto now = engine_.loop_.now();
-    const auto turn = state_ == state::queued ? now : started_;
-    line.queued = std::chrono::duration_cast<std::chrono::milliseconds>(turn - began_);
-    line.duration = std::chrono::duration_cast<std::chrono::milliseconds>(now - began_);
+    line.queued = milliseconds_between(began_, state_ == state::queued ? now() : started_);
+    line.duration = milliseconds_between(began_, now());
     line.how = turned_away_ && how == outcome::complete ? outcome::queue_timeout : how;
-    if (tls_)
-        line.tls = tls_->describe();
-    line.transfer_class = engine_.options_.limits.classes[class_].name;
+    line.tls = channel_->description();
+    line.transfer_class = shared_.limits.classes[class_].name;
+    return line;
+}
+
+transfer_listing transfer::listing() const {
+    const transfer_record record_now = record(outcome::complete);
+    transfer_listing line;
+    line.state = state_name();
+    line.client = record_now.facts.client;
+    line.client_key = record_now.facts.client_key;
+    line.transfer_class = record_now.transfer_class;
+    line.vhost = record_now.facts.vhost;
+    line.uri = record_now.facts.uri;
+    line.expected = record_now.expected;
+    line.sent = record_now.sent;
+    line.delivered = record_now.delivered;
+    line.age = record_now.duration;
+    line.queued = record_now.queued;
+    line.tls = record_now.tls;
+    if (const auto sending = record_now.duration - record_now.queued; sending.count() > 0)
+        line.bytes_per_second = static_cast<std::uint64_t>(static_cast<double>(record_now.delivered) /
+                                                           std::chrono::duration<double>(sending).count());
     return line;
 }
 

@@ -19,7 +19,7 @@ struct read_ahead::request {
     int descriptor;
     std::uint64_t offset;
     std::uint64_t length;
-    event_handler* owner;
+    listener* owner;
 };
 
 read_ahead::read_ahead(event_loop& loop)
@@ -47,7 +47,7 @@ void read_ahead::start_threads() {
 }
 
 read_ahead::request* read_ahead::start(file_reference file, std::uint64_t offset, std::uint64_t length,
-                                       event_handler& owner) {
+                                       listener& owner) {
     if (threads_.empty())
         start_threads();
     if (threads_.empty())
@@ -103,7 +103,7 @@ void read_ahead::complete() {
     }
     for (const auto& one : finished)
         if (one->owner != nullptr)
-            one->owner->on_events(0);
+            one->owner->on_read();
 }
 
 } // namespace dlhandoff::engine

@@ -19,6 +19,16 @@ class read_ahead {
   public:
     struct request;
 
+    /// Who asks.
+    class listener {
+      public:
+        /// What was asked for has been read, or could not be. Once for each request.
+        virtual void on_read() noexcept = 0;
+
+      protected:
+        ~listener() = default;
+    };
+
     /// Throws std::system_error.
     explicit read_ahead(event_loop& loop);
     /// Waits for the reads under way.
@@ -26,11 +36,10 @@ class read_ahead {
     read_ahead(const read_ahead&) = delete;
     read_ahead& operator=(const read_ahead&) = delete;
 
-    /// Asks for [offset, offset + length) of the file. When it has been read, or could not be,
-    /// `owner.on_events(0)` is called once, unless the request was abandoned before; then the request is
-    /// gone. Null if no thread can start.
+    /// Asks for [offset, offset + length) of the file. `owner` hears of its end, unless the request was
+    /// abandoned before; then the request is gone. Null if no thread can start.
     [[nodiscard]] request* start(file_reference file, std::uint64_t offset, std::uint64_t length,
-                                 event_handler& owner);
+                                 listener& owner);
 
     /// The owner of the request goes away: it won't be called.
     static void abandon(request& one) noexcept;

@@ -1,6 +1,5 @@
 #include "engine/tls/kernel_tls.hpp"
 
-#include "engine/client/write_error.hpp"
 #include "engine/tls/kernel_tls_trial.hpp"
 
 #include <algorithm>
@@ -101,18 +100,6 @@ ssize_t send_typed(int socket, content_type type, std::span<const std::uint8_t> 
     return taken;
 }
 
-kernel_tls::result result_of_error() noexcept {
-    switch (classify_write_error(errno)) {
-    case write_error::again:
-        return kernel_tls::result::would_block;
-    case write_error::client_gone:
-        return kernel_tls::result::client_gone;
-    case write_error::other:
-        break;
-    }
-    return kernel_tls::result::failed;
-}
-
 } // namespace
 
 bool kernel_tls::usable_for(const tls_suite& suite) noexcept {
@@ -136,17 +123,17 @@ std::optional<kernel_tls> kernel_tls::start(int socket, const traffic_key& key) 
     return kernel_tls(key.suite(), key.sequence);
 }
 
-kernel_tls::result kernel_tls::send_record(int socket, content_type type,
-                                           std::span<const std::uint8_t> body) noexcept {
+write_step kernel_tls::send_record(int socket, content_type type,
+                                   std::span<const std::uint8_t> body) noexcept {
     // In two calls: were the open record to meet a full socket, the kernel would forget the type, and send
     // what follows as data if there is room again (tls_process_cmsg(), net/tls/tls_main.c). EINPROGRESS: a
     // cryptographic accelerator is at it; the record is closed.
     if (send_typed(socket, type, {}) < 0 && errno != EINPROGRESS)
-        return result_of_error();
+        return step_of_write_error(errno);
     if (send_typed(socket, type, body) < 0)
-        return result_of_error();
+        return step_of_write_error(errno);
     other_plaintext_ += body.size();
-    return result::done;
+    return write_step::sent;
 }
 
 void kernel_tls::flush(int socket) noexcept {

@@ -2,6 +2,7 @@
 
 #include "engine/tls/tls_record.hpp"
 #include "engine/tls/traffic_key.hpp"
+#include "engine/write_step.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -36,11 +37,10 @@ class kernel_tls {
     /// then the socket sends what it is given unchanged, as ever.
     [[nodiscard]] static std::optional<kernel_tls> start(int socket, const traffic_key& key) noexcept;
 
-    enum class result : std::uint8_t { done, would_block, client_gone, failed };
     /// Sends a record that isn't data: first closes the record that is open, if one is, then sends this
     /// one whole. Call it again after would_block: nothing of it is sent then.
-    [[nodiscard]] result send_record(int socket, content_type type,
-                                     std::span<const std::uint8_t> body) noexcept;
+    [[nodiscard]] write_step send_record(int socket, content_type type,
+                                         std::span<const std::uint8_t> body) noexcept;
 
     /// When the socket is full: sends what TCP holds back because more was to come. Nothing else would, were
     /// all else acknowledged, but a timer of 200 ms.

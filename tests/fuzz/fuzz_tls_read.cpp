@@ -1,10 +1,10 @@
-// What a TLS client sends after its handoff: tls_channel reads it from a TCP socket. Few inputs would get
+// What a TLS client sends after its handoff: sealed_channel reads it from a TCP socket. Few inputs would get
 // past authentication by luck, so most of an input is content that the harness seals with the client's key;
 // the rest goes to the socket as it is.
 //
 // An input: one byte that chooses the suite, then steps until it ends (tls_read_input.hpp).
 
-#include "engine/tls/tls_channel.hpp"
+#include "engine/client/sealed_channel.hpp"
 #include "shared/file_descriptor.hpp"
 #include "tests/fuzz/tls_read_input.hpp"
 
@@ -24,7 +24,7 @@ namespace {
 using namespace dlhandoff;
 using namespace dlhandoff::engine;
 using fuzz::tls_read_step;
-using heard = tls_channel::heard;
+using heard = tls_input::heard;
 
 // Not assert(): it must hold in every build type.
 void require(bool holds) {
@@ -110,13 +110,13 @@ class conversation {
 
     /// Reads what has come. False once the connection must end.
     bool read(connection& on) {
-        const std::uint64_t sent = channel_.wire_sent(-1, 0);
+        const std::uint64_t sent = channel_.wire_bytes(-1, 0);
         const bool waited = channel_.control_waits();
         const std::size_t before = on.waiting();
         const heard said = channel_.read(on.manager.get(), place_);
         require(said <= heard::failed);
         on.unread = on.waiting();
-        require(on.unread <= before && channel_.wire_sent(-1, 0) == sent);
+        require(on.unread <= before && channel_.wire_bytes(-1, 0) == sent);
         require(!waited || channel_.control_waits());
         if (said != heard::nothing_new)
             return false;
@@ -135,7 +135,7 @@ class conversation {
     /// Sends what the channel has to say: at most one record, which the client can open.
     void answer() {
         const bool waits = channel_.control_waits();
-        tls_channel::batch batch(channel_, place_);
+        sealed_channel::batch batch(channel_, place_);
         batch.add_control();
         const auto bytes = batch.unsent();
         require(waits == !bytes.empty());
@@ -175,7 +175,7 @@ class conversation {
     }
 
     bool tls13_;
-    tls_channel channel_;
+    sealed_channel channel_;
     traffic_key sending_, receiving_;
     record_cipher cipher_;
     static tls_workplace place_;

@@ -109,7 +109,7 @@ void write_returns(const corpus& into) {
     }
 }
 
-/// What a client sends to tls_channel.
+/// What a client sends to sealed_channel.
 void write_tls_inputs(const corpus& into) {
     using fuzz::tls_read_step;
     using texts = std::vector<tls_read_step>;

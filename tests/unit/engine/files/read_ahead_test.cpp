@@ -17,9 +17,8 @@ using engine::file_reference;
 
 constexpr std::size_t size = 2'000'000;
 
-struct counting_owner final : engine::event_handler {
-    void on_events(std::uint32_t events) override {
-        EXPECT_EQ(events, 0U);
+struct counting_owner final : engine::read_ahead::listener {
+    void on_read() noexcept override {
         ++calls;
         if (then)
             then();

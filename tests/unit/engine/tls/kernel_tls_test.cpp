@@ -1,7 +1,8 @@
 #include "engine/tls/kernel_tls.hpp"
 
+#include "engine/client/kernel_tls_channel.hpp"
+#include "engine/client/sealed_channel.hpp"
 #include "engine/tls/kernel_tls_trial.hpp"
-#include "engine/tls/tls_channel.hpp"
 #include "tests/unit/engine/tls/tls_peers.hpp"
 
 #include <fcntl.h>
@@ -19,7 +20,7 @@ namespace dlhandoff::test {
 namespace {
 
 using engine::kernel_tls;
-using engine::tls_channel;
+using engine::kernel_tls_channel;
 using nlohmann::json;
 
 std::size_t open_descriptors() {
@@ -201,18 +202,20 @@ TEST_P(kernel_tls_suites, bytes_on_the_wire_are_counted_exactly) {
     std::array<char, 65536> wire{};
     while (::recv(client, wire.data(), wire.size(), MSG_DONTWAIT) > 0) // TLS 1.3's session tickets
         ;
-    tls_channel channel(peers->session());
-    ASSERT_TRUE(channel.start_kernel(socket));
+    engine::sealed_channel sealed(peers->session());
+    const auto kernel_sealed = sealed.start(socket);
+    ASSERT_TRUE(kernel_sealed);
+    auto& channel = dynamic_cast<kernel_tls_channel&>(*kernel_sealed);
     std::string sent;
     for (const std::size_t size : {1U, 100U, 16384U, 20'000U, 7U}) {
         ASSERT_EQ(::send(socket, file->content().data(), size, MSG_NOSIGNAL | (size == 100 ? MSG_MORE : 0)),
                   static_cast<ssize_t>(size));
         sent += file->content().substr(0, size);
     }
-    channel.close();
-    ASSERT_EQ(channel.send_control(socket), kernel_tls::result::done);
-    EXPECT_TRUE(channel.all_sent());
-    const std::uint64_t counted = channel.wire_sent(socket, sent.size());
+    channel.finish();
+    ASSERT_EQ(channel.send_control(socket), engine::write_step::sent);
+    EXPECT_TRUE(channel.finished());
+    const std::uint64_t counted = channel.wire_bytes(socket, sent.size());
     ASSERT_EQ(::shutdown(socket, SHUT_WR), 0);
     std::uint64_t arrived = 0;
     ASSERT_EQ(::fcntl(client, F_SETFL, 0), 0);
@@ -225,14 +228,16 @@ TEST_P(kernel_tls_suites, bytes_on_the_wire_are_counted_exactly) {
 
 TEST_P(kernel_tls_suites, a_worn_key_is_changed) {
     const int socket = peers->connection.server.get();
-    tls_channel channel(peers->session());
+    engine::sealed_channel sealed(peers->session());
+    const auto kernel_sealed = sealed.start(socket);
+    ASSERT_TRUE(kernel_sealed);
+    auto& channel = dynamic_cast<kernel_tls_channel&>(*kernel_sealed);
     channel.limit_records(40);
-    ASSERT_TRUE(channel.start_kernel(socket));
     std::string received;
     std::size_t sent = 0;
     while (sent < file->content().size()) {
         channel.watch_key(socket, 8);
-        while (channel.send_control(socket) == kernel_tls::result::would_block)
+        while (channel.send_control(socket) == engine::write_step::would_block)
             ASSERT_TRUE(peers->read_available(received));
         const ssize_t taken = ::send(socket, file->content().data() + sent,
                                      std::min<std::size_t>(100'000, file->content().size() - sent),

@@ -1,6 +1,6 @@
 #include "engine/tls/secret_memory.hpp"
 
-#include "engine/tls/tls_channel.hpp"
+#include "engine/client/sealed_channel.hpp"
 
 #include <cstdint>
 #include <fstream>
@@ -29,11 +29,11 @@ std::string flags_of_mapping(const void* address) {
     return {};
 }
 
-TEST(secret_memory, of_a_tls_channel_is_in_no_core_dump_and_in_no_child) {
+TEST(secret_memory, of_a_sealed_channel_is_in_no_core_dump_and_in_no_child) {
     tls_session session;
     session.version = engine::tls13;
     session.suite = 0x1302;
-    const auto channel = std::make_unique<engine::tls_channel>(session);
+    const auto channel = std::make_unique<engine::sealed_channel>(session);
     const std::string flags = flags_of_mapping(channel.get());
     EXPECT_NE(flags.find(" dd "), std::string::npos) << flags;
     EXPECT_NE(flags.find(" wf "), std::string::npos) << flags;

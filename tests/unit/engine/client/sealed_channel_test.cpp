@@ -1,4 +1,4 @@
-#include "engine/tls/tls_channel.hpp"
+#include "engine/client/sealed_channel.hpp"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -55,8 +55,8 @@ struct receiver {
 
 /// Sends `content` through a channel whose socket takes `taken(n)` bytes at a time; what arrives on the wire.
 template <class Taken>
-std::vector<std::uint8_t> send_all(tls_channel& channel, std::span<const std::uint8_t> content, Taken taken,
-                                   receiver& client) {
+std::vector<std::uint8_t> send_all(sealed_channel& channel, std::span<const std::uint8_t> content,
+                                   Taken taken, receiver& client) {
     tls_workplace place;
     std::vector<std::uint8_t> wire;
     std::size_t position = 0;
@@ -64,9 +64,9 @@ std::vector<std::uint8_t> send_all(tls_channel& channel, std::span<const std::ui
     while (position < content.size() || !closing || !channel.all_sent()) {
         if (position == content.size() && !closing) {
             closing = true;
-            channel.close();
+            channel.finish();
         }
-        tls_channel::batch batch(channel, place);
+        sealed_channel::batch batch(channel, place);
         batch.add_control();
         for (std::size_t from = position; from < content.size();) {
             const auto into = batch.plaintext(std::min(max_record_plaintext, content.size() - from));
@@ -92,13 +92,13 @@ std::vector<std::uint8_t> sample(std::size_t size) {
     return content;
 }
 
-struct tls_channel_test : testing::TestWithParam<std::pair<std::uint16_t, std::uint16_t>> {
+struct sealed_channel_test : testing::TestWithParam<std::pair<std::uint16_t, std::uint16_t>> {
     tls_session session = session_of(GetParam().first, GetParam().second);
 };
 
-TEST_P(tls_channel_test, records_sealed_again_continue_where_the_socket_was_full) {
+TEST_P(sealed_channel_test, records_sealed_again_continue_where_the_socket_was_full) {
     const auto content = sample(400'000);
-    tls_channel channel(session);
+    sealed_channel channel(session);
     receiver client(session);
     unsigned seed = 1;
     const auto rest = send_all(
@@ -108,9 +108,9 @@ TEST_P(tls_channel_test, records_sealed_again_continue_where_the_socket_was_full
     EXPECT_EQ(client.alerts, 1);
 }
 
-TEST_P(tls_channel_test, the_key_is_updated_before_its_limit) {
+TEST_P(sealed_channel_test, the_key_is_updated_before_its_limit) {
     const auto content = sample(3'000'000);
-    tls_channel channel(session);
+    sealed_channel channel(session);
     channel.limit_records(40);
     receiver client(session);
     (void)send_all(
@@ -119,11 +119,11 @@ TEST_P(tls_channel_test, the_key_is_updated_before_its_limit) {
     EXPECT_GE(client.updates, session.version == tls13 ? 3 : 0);
 }
 
-TEST_P(tls_channel_test, half_a_record_is_never_completed_with_other_bytes) {
-    tls_channel channel(session);
+TEST_P(sealed_channel_test, half_a_record_is_never_completed_with_other_bytes) {
+    sealed_channel channel(session);
     tls_workplace place;
     for (const std::uint8_t fill : {std::uint8_t{1}, std::uint8_t{2}}) {
-        tls_channel::batch batch(channel, place);
+        sealed_channel::batch batch(channel, place);
         batch.add_control();
         std::ranges::fill(batch.plaintext(1000), fill);
         if (fill == 2) {
@@ -135,12 +135,12 @@ TEST_P(tls_channel_test, half_a_record_is_never_completed_with_other_bytes) {
     }
 }
 
-TEST_P(tls_channel_test, what_is_withdrawn_leaves_no_trace) {
+TEST_P(sealed_channel_test, what_is_withdrawn_leaves_no_trace) {
     const auto content = sample(20'000);
-    tls_channel channel(session);
+    sealed_channel channel(session);
     tls_workplace place;
     receiver client(session);
-    tls_channel::batch batch(channel, place);
+    sealed_channel::batch batch(channel, place);
     batch.add_control();
     std::copy_n(content.begin(), 16'000, batch.plaintext(16'000).begin());
     std::copy_n(content.begin() + 16'000, 4000, batch.plaintext(4000).begin());
@@ -158,50 +158,50 @@ TEST_P(tls_channel_test, what_is_withdrawn_leaves_no_trace) {
     EXPECT_EQ(client.records, 2);
 }
 
-TEST_P(tls_channel_test, an_empty_batch_has_nothing_to_send_in_the_middle_of_a_record) {
-    tls_channel channel(session);
+TEST_P(sealed_channel_test, an_empty_batch_has_nothing_to_send_in_the_middle_of_a_record) {
+    sealed_channel channel(session);
     tls_workplace place;
-    tls_channel::batch first(channel, place);
+    sealed_channel::batch first(channel, place);
     std::ranges::fill(first.plaintext(1000), std::uint8_t{1});
     ASSERT_TRUE(first.seal());
     EXPECT_EQ(first.sent(500), 0U);
-    tls_channel::batch second(channel, place);
+    sealed_channel::batch second(channel, place);
     second.add_control();
     EXPECT_TRUE(second.unsent().empty());
 }
 
-TEST_P(tls_channel_test, nothing_follows_close_notify) {
-    tls_channel channel(session);
+TEST_P(sealed_channel_test, nothing_follows_close_notify) {
+    sealed_channel channel(session);
     tls_workplace place;
-    channel.close();
-    tls_channel::batch last(channel, place);
+    channel.finish();
+    sealed_channel::batch last(channel, place);
     last.add_control();
     EXPECT_EQ(last.sent(last.unsent().size()), 0U);
     EXPECT_TRUE(channel.all_sent());
-    channel.close();
+    channel.finish();
     EXPECT_TRUE(channel.all_sent());
-    tls_channel::batch more(channel, place);
+    sealed_channel::batch more(channel, place);
     more.add_control();
     EXPECT_TRUE(more.unsent().empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    suites, tls_channel_test,
+    suites, sealed_channel_test,
     testing::Values(std::pair{tls13, std::uint16_t{0x1301}}, std::pair{tls13, std::uint16_t{0x1302}},
                     std::pair{tls13, std::uint16_t{0x1303}}, std::pair{tls12, std::uint16_t{0xc02f}},
                     std::pair{tls12, std::uint16_t{0xc030}}, std::pair{tls12, std::uint16_t{0xcca8}}));
 
-TEST_P(tls_channel_test, the_response_is_whole_without_close_notify) {
-    tls_channel channel(session);
+TEST_P(sealed_channel_test, the_response_is_whole_without_close_notify) {
+    sealed_channel channel(session);
     receiver client(session);
     const auto content = sample(50'000);
     (void)send_all(
         channel, content, [] { return SIZE_MAX; }, client);
     const std::uint64_t close_notify = record_overhead(channel.suite()) + 2;
-    const std::uint64_t wire = channel.wire_sent(-1, content.size());
-    EXPECT_EQ(channel.plaintext_of(wire, wire, content.size()), content.size());
-    EXPECT_EQ(channel.plaintext_of(wire - close_notify, wire, content.size()), content.size());
-    EXPECT_LT(channel.plaintext_of(wire - close_notify - 20, wire, content.size()), content.size());
+    const std::uint64_t wire = channel.wire_bytes(-1, content.size());
+    EXPECT_EQ(channel.delivered(-1, wire, content.size()), content.size());
+    EXPECT_EQ(channel.delivered(-1, wire - close_notify, content.size()), content.size());
+    EXPECT_LT(channel.delivered(-1, wire - close_notify - 20, content.size()), content.size());
 }
 
 TEST(record_cipher_test, a_changed_bit_is_not_opened) {

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "engine/tls/tls_workplace.hpp"
+
+#include <memory>
+
+namespace dlhandoff::engine {
+
+/// What all channels of a thread work with, made when the first one asks for it.
+class channel_workplace {
+  public:
+    /// Throws std::bad_alloc, the first time.
+    [[nodiscard]] tls_workplace& tls() {
+        if (!tls_)
+            tls_ = std::make_unique<tls_workplace>();
+        return *tls_;
+    }
+    /// Forgets the keys that were used last.
+    void wipe_keys() noexcept {
+        if (!tls_)
+            return;
+        tls_->sealing.wipe();
+        tls_->opening.wipe();
+    }
+
+  private:
+    std::unique_ptr<tls_workplace> tls_;
+};
+
+} // namespace dlhandoff::engine

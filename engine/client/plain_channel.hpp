@@ -1,0 +1,31 @@
+#pragma once
+
+#include "engine/client/channel.hpp"
+
+namespace dlhandoff::engine {
+
+/// The response's bytes as they are, over TCP: memory with send(2), files with sendfile(2). Has no state, so
+/// that one serves all connections, on any thread.
+class plain_channel final : public channel {
+  public:
+    /// The one for all.
+    [[nodiscard]] static pointer shared() noexcept;
+
+    [[nodiscard]] std::uint64_t room(client_socket& socket) noexcept override;
+    [[nodiscard]] given give(int socket, std::span<const part> parts, channel_workplace& place) override;
+    [[nodiscard]] std::uint64_t wire_bytes(int /*socket*/, std::uint64_t position) const noexcept override {
+        return position;
+    }
+    [[nodiscard]] std::uint64_t delivered(int /*socket*/, std::uint64_t acknowledged,
+                                          std::uint64_t /*position*/) const noexcept override {
+        return acknowledged;
+    }
+
+    /// Gives the socket what it takes of the parts; where the kernel seals, they go the same way.
+    [[nodiscard]] static given send_parts(int socket, std::span<const part> parts) noexcept;
+
+  private:
+    void dispose() noexcept override {}
+};
+
+} // namespace dlhandoff::engine
