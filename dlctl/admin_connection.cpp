@@ -2,17 +2,15 @@
 
 #include "dlctl/display_text.hpp"
 #include "shared/file_descriptor.hpp"
+#include "shared/unix_address.hpp"
 
 #include <cerrno>
 #include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 namespace dlhandoff::dlctl {
 namespace {
-
-constexpr std::size_t longest_path = sizeof(sockaddr_un::sun_path) - 1;
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
     throw admin_error(harmless(path) + ": " + what);
@@ -36,10 +34,8 @@ file_descriptor connect_to(const std::string& path) {
     file_descriptor made(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!made)
         fail(path, std::string("cannot make a socket: ") + std::strerror(errno));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path.data(), std::min(path.size(), longest_path));
-    if (::connect(made.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+    const auto address = unix_address::of(path);
+    if (!address || !address->connect(made.get())) {
         const int error = errno;
         fail(path, std::string("cannot connect: ") + std::strerror(error) + "; " + advice(error));
     }
@@ -62,8 +58,8 @@ void send_all(const std::string& path, int socket, std::string_view text) {
 std::string why_not_socket(const std::string& path) {
     if (path.empty())
         return "the path of a socket can't be empty";
-    if (path.size() > longest_path)
-        return "the path of a socket has " + std::to_string(longest_path) + " bytes at most";
+    if (path.size() > unix_address::longest_path)
+        return "the path of a socket has " + std::to_string(unix_address::longest_path) + " bytes at most";
     return {};
 }
 

@@ -1,5 +1,7 @@
 #include "dlmanagerd/listening_socket.hpp"
 
+#include "shared/unix_address.hpp"
+
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -8,7 +10,6 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <utility>
 
@@ -30,13 +31,11 @@ std::optional<struct stat> look_at(const std::string& path) {
     return status;
 }
 
-sockaddr_un address_of(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path)
-        fail("cannot listen at " + path, ENAMETOOLONG);
-    std::memcpy(address.sun_path, path.data(), path.size());
-    return address;
+unix_address address_of(const std::string& path) {
+    const auto address = unix_address::of(path);
+    if (!address)
+        fail("cannot listen at " + path, errno);
+    return *address;
 }
 
 file_descriptor make_socket(int type) {
@@ -100,10 +99,9 @@ void listening_socket::remove_stale() const {
                                  way_out_);
     // Whoever listens there without our lock shows by accepting, by a full backlog (EAGAIN) or by another
     // type (EPROTOTYPE); only a refused connection says that nobody does.
-    const sockaddr_un address = address_of(path_);
+    const unix_address address = address_of(path_);
     const file_descriptor probe = make_socket(type_);
-    if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
-        errno == EAGAIN || errno == EPROTOTYPE)
+    if (address.connect(probe.get()) || errno == EAGAIN || errno == EPROTOTYPE)
         refuse_live();
     if (errno != ECONNREFUSED)
         fail("cannot tell whether a process listens at " + path_, errno);
@@ -113,12 +111,12 @@ void listening_socket::remove_stale() const {
 
 void listening_socket::bind_and_listen() {
     socket_ = make_socket(type_);
-    const sockaddr_un address = address_of(path_);
+    const unix_address address = address_of(path_);
     // bind() makes the file with the socket's own mode, less the umask: so nobody else can connect, not even
     // for a moment. What the umask took is given back afterwards.
     if (::fchmod(socket_.get(), socket_mode) < 0)
         throw_errno("fchmod(socket)");
-    if (::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+    if (!address.bind(socket_.get()))
         fail("cannot make the socket " + path_, errno);
     const auto made = look_at(path_);
     if (!made)

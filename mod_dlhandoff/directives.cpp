@@ -2,6 +2,7 @@
 
 #include "mod_dlhandoff/module.hpp"
 #include "shared/byte_size.hpp"
+#include "shared/unix_address.hpp"
 
 #include <apr_strings.h>
 #include <charconv>
@@ -9,7 +10,6 @@
 #include <new>
 #include <string_view>
 #include <strings.h>
-#include <sys/un.h>
 
 namespace dlhandoff::httpd {
 namespace {
@@ -17,7 +17,6 @@ namespace {
 constexpr std::string_view service_prefix = "unix:";
 constexpr std::size_t longest_class = 64;
 constexpr std::uint32_t most_transfers = 1'000'000'000;
-constexpr std::size_t longest_socket_path = sizeof(sockaddr_un::sun_path) - 1;
 
 directory_config& own(void* config) noexcept {
     return *static_cast<directory_config*>(config);
@@ -188,11 +187,11 @@ const char* set_manager(cmd_parms* cmd, void*, const char* value) noexcept {
             "DLHandoffManager: '%s' is not allowed; allowed are embedded and unix:PATH with the "
             "absolute path of dlmanagerd's socket",
             value);
-    if (text.size() - service_prefix.size() > longest_socket_path)
+    if (text.size() - service_prefix.size() > unix_address::longest_path)
         return apr_psprintf(
             cmd->pool,
             "DLHandoffManager: '%s' is not allowed; the path of a socket can have %d bytes at most", value,
-            static_cast<int>(longest_socket_path));
+            static_cast<int>(unix_address::longest_path));
     config.manager_socket = apr_pstrdup(cmd->pool, value + service_prefix.size());
     return nullptr;
 }

@@ -1,18 +1,16 @@
 #include "mod_dlhandoff/manager_connection.hpp"
 
 #include "mod_dlhandoff/manager_user.hpp"
-
 #include "shared/peer_user.hpp"
+#include "shared/unix_address.hpp"
 #include "shared/wire.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <new>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace dlhandoff::httpd {
@@ -38,15 +36,13 @@ handoff_result failed_call(int error) noexcept {
 
 std::variant<std::unique_ptr<manager_connection>, handoff_result>
 manager_connection::connect(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path)
-        return declined(decline_reason::manager_down, ENAMETOOLONG);
-    std::memcpy(address.sun_path, path.data(), path.size());
+    const auto address = unix_address::of(path);
+    if (!address)
+        return declined(decline_reason::manager_down, errno);
     file_descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!socket)
         return failed_call(errno);
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+    if (!address->connect(socket.get())) {
         // EAGAIN: somebody listens but has not accepted for so long that the backlog is full (connect(2)).
         if (errno == EAGAIN)
             return declined(decline_reason::manager_unresponsive, errno);

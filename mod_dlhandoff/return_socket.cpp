@@ -3,7 +3,7 @@
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/module.hpp"
 #include "shared/file_descriptor.hpp"
-#include "shared/wire.hpp"
+#include "shared/unix_address.hpp"
 
 #include <ap_listen.h>
 #include <apr_portable.h>
@@ -18,7 +18,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <unixd.h>
 
@@ -36,7 +35,7 @@ constexpr mode_t mode = 0660;
 // Of the parent; children inherit them. Lost when httpd reads its configuration anew, and the module with it:
 // the record in httpd's list is not.
 ap_listen_rec* kept = nullptr;
-sockaddr_un address{};
+unix_address address;
 
 int descriptor_of(const ap_listen_rec& record) noexcept {
     apr_os_sock_t descriptor = -1;
@@ -51,9 +50,9 @@ struct owner {
 
 apr_status_t unlink_at_exit(void* data) noexcept {
     // Children clean up, too, when they end; and a restart clears this pool, but goes on with the socket.
-    if (static_cast<owner*>(data)->pid == ::getpid() && address.sun_path[0] != '\0' &&
+    if (static_cast<owner*>(data)->pid == ::getpid() && !address.path().empty() &&
         ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_EXITING)
-        ::unlink(address.sun_path);
+        ::unlink(address.path().data());
     return APR_SUCCESS;
 }
 
@@ -78,7 +77,7 @@ const char* wanted_path(apr_pool_t* ptemp) noexcept {
 bool is_in_place(apr_pool_t* ptemp) noexcept {
     struct stat status {};
     const char* const path = wanted_path(ptemp);
-    return path != nullptr && std::strcmp(path, address.sun_path) == 0 && ::lstat(path, &status) == 0 &&
+    return path != nullptr && address.path() == path && ::lstat(path, &status) == 0 &&
            S_ISSOCK(status.st_mode) &&
            (::geteuid() != 0 ||
             (status.st_uid == ap_unixd_config.user_id && status.st_gid == ap_unixd_config.group_id));
@@ -88,35 +87,31 @@ void close_kept() noexcept {
     if (kept == nullptr)
         return;
     apr_socket_close(kept->sd);
-    ::unlink(address.sun_path);
+    ::unlink(address.path().data());
     kept = nullptr;
     address = {};
 }
 
 /// bind(2) makes the file with the socket's own mode, less the umask.
-int bind_with_mode(int socket) noexcept {
+bool bind_with_mode(int socket) noexcept {
     const mode_t before = ::umask(0);
-    const int result = ::fchmod(socket, mode) < 0
-                           ? -1
-                           : ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    const bool bound = ::fchmod(socket, mode) == 0 && address.bind(socket);
     ::umask(before);
-    return result;
+    return bound;
 }
 
 /// Bound and listening; invalid, with errno set, if that can't be.
 file_descriptor make_socket(apr_pool_t* ptemp) noexcept {
     const char* const path = wanted_path(ptemp);
-    if (path == nullptr || std::strlen(path) > longest_return_path) {
-        errno = ENAMETOOLONG;
+    errno = ENAMETOOLONG;
+    const auto wanted = path != nullptr ? unix_address::of(path) : std::nullopt;
+    if (!wanted)
         return {};
-    }
-    address = {};
-    address.sun_family = AF_UNIX;
-    std::strcpy(address.sun_path, path);
+    address = *wanted;
     file_descriptor made(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     // The name has our pid: what is there is left of a process that died.
     ::unlink(path);
-    if (!made || bind_with_mode(made.get()) < 0)
+    if (!made || !bind_with_mode(made.get()))
         return {};
     if ((::geteuid() == 0 && ::lchown(path, ap_unixd_config.user_id, ap_unixd_config.group_id) < 0) ||
         ::listen(made.get(), SOMAXCONN) < 0) {
@@ -171,9 +166,7 @@ int keep_return_socket(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*) noexcept {
         *at = record->next;
         record->next = nullptr;
         kept = record;
-        socklen_t size = sizeof address;
-        address = {};
-        ::getsockname(descriptor_of(*record), reinterpret_cast<sockaddr*>(&address), &size);
+        address = unix_address::of_socket(descriptor_of(*record));
         unlink_when_httpd_stops(pconf);
         break;
     }
@@ -197,7 +190,7 @@ int open_return_socket(apr_pool_t* pconf, apr_pool_t*, apr_pool_t* ptemp, server
                          "DLHandoffKeepAlive: could not make the socket %s, over which connections come back "
                          "to httpd: they end after each download instead. httpd's runtime directory "
                          "(DefaultRuntimeDir) must exist, be httpd's to write, and have a short path",
-                         address.sun_path);
+                         address.path().data());
             address = {};
             return OK;
         }
@@ -208,7 +201,7 @@ int open_return_socket(apr_pool_t* pconf, apr_pool_t*, apr_pool_t* ptemp, server
 }
 
 int share_return_socket(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec* main_server) noexcept {
-    if (ap_num_listen_buckets < 2 || address.sun_path[0] == '\0')
+    if (ap_num_listen_buckets < 2 || address.path().empty())
         return OK;
     // httpd has made sockets of its own for the other buckets, from the placeholder's address, which nothing
     // but their descriptors leads to.
@@ -225,12 +218,12 @@ int share_return_socket(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec* main_
     ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, errno, main_server,
                  "DLHandoffKeepAlive: only %d of %d buckets of children listen at %s; remove "
                  "ListenCoresBucketsRatio, or set DLHandoffKeepAlive Off",
-                 shared + 1, ap_num_listen_buckets, address.sun_path);
+                 shared + 1, ap_num_listen_buckets, address.path().data());
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 
 std::string_view return_socket_path() noexcept {
-    return address.sun_path;
+    return address.path();
 }
 
 } // namespace dlhandoff::httpd

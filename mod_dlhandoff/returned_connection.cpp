@@ -9,6 +9,7 @@
 #include "mod_dlhandoff/tls_export.hpp"
 #include "shared/descriptor_passing.hpp"
 #include "shared/peer_user.hpp"
+#include "shared/unix_address.hpp"
 #include "shared/wire.hpp"
 
 #include <algorithm>
@@ -22,7 +23,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <variant>
 
@@ -61,10 +61,8 @@ bool was_accepted_there(int socket, const apr_socket_t* accepted) noexcept {
     if (apr_socket_addr_get(&peer, APR_REMOTE, const_cast<apr_socket_t*>(accepted)) != APR_SUCCESS ||
         peer->sa.sin.sin_family != AF_UNIX)
         return false;
-    sockaddr_un name{};
-    socklen_t size = sizeof name;
-    return ::getsockname(socket, reinterpret_cast<sockaddr*>(&name), &size) == 0 &&
-           name.sun_family == AF_UNIX && name.sun_path[0] != '\0' && return_socket_path() == name.sun_path;
+    const unix_address own = unix_address::of_socket(socket);
+    return !own.path().empty() && own.path() == return_socket_path();
 }
 
 bool may_return(uid_t user) {

@@ -1,5 +1,6 @@
 #include "shared/offer.hpp"
 
+#include "shared/unix_address.hpp"
 #include "shared/wire.hpp"
 
 #include <algorithm>
@@ -60,7 +61,7 @@ std::array<std::string_view, 10> texts_of(const request_facts& facts, const retu
 bool terms_are_sound(const return_terms& back, bool tls) noexcept {
     if (back.path.empty())
         return back.keep_alive_ms == 0;
-    return back.keep_alive_ms != 0 && !tls && back.path.size() <= longest_return_path &&
+    return back.keep_alive_ms != 0 && !tls && back.path.size() <= unix_address::longest_path &&
            back.path.starts_with('/') && back.path.find('\0') == std::string_view::npos;
 }
 

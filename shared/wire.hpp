@@ -75,8 +75,6 @@ struct return_message {
     std::uint32_t requests = 0; ///< that httpd has taken on this connection, as in the offer
 };
 inline constexpr std::size_t return_message_size = sizeof(message_header) + 8;
-/// A path of a Unix socket in bytes at most: sun_path less the null byte (unix(7)).
-inline constexpr std::size_t longest_return_path = 107;
 
 [[nodiscard]] std::array<std::byte, return_message_size> encode(const return_message& value) noexcept;
 [[nodiscard]] std::optional<return_message> decode_return(std::span<const std::byte> message) noexcept;

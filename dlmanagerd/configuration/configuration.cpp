@@ -3,8 +3,8 @@
 #include "dlmanagerd/configuration/configuration_table.hpp"
 #include "dlmanagerd/configuration/limits_configuration.hpp"
 #include "shared/file_descriptor.hpp"
-
 #include "shared/manager_status.hpp"
+#include "shared/unix_address.hpp"
 
 #include <array>
 #include <cerrno>
@@ -13,7 +13,6 @@
 #include <limits>
 #include <optional>
 #include <pwd.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace dlhandoff::service {
@@ -23,7 +22,6 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 
 constexpr std::string_view default_user = "www-data";
-constexpr std::size_t longest_listen_path = sizeof(sockaddr_un::sun_path) - 1;
 /// A manager needs some for itself: its log, board, epoll and so on.
 constexpr std::int64_t fewest_descriptors = 32;
 /// Less than this holds nobody's response.
@@ -131,13 +129,14 @@ std::string why_not_listen_at(std::string_view path) {
     std::string what;
     if (path.empty() || path.front() != '/')
         what = '"' + std::string(path) + "\" is not an absolute path";
-    else if (path.size() > longest_listen_path)
+    else if (path.size() > unix_address::longest_path)
         what = "the path has " + std::to_string(path.size()) + " bytes, too many for a Unix socket";
     else if (path.find('\0') != std::string_view::npos)
         what = "the path has a NUL byte in it";
     else
         return {};
-    return what + "; allowed: an absolute path of at most " + std::to_string(longest_listen_path) + " bytes";
+    return what + "; allowed: an absolute path of at most " + std::to_string(unix_address::longest_path) +
+           " bytes";
 }
 
 std::string admin_path_beside(const std::string& listen) {

@@ -3,16 +3,15 @@
 #include "shared/descriptor_passing.hpp"
 #include "shared/file_descriptor.hpp"
 #include "shared/peer_user.hpp"
+#include "shared/unix_address.hpp"
 #include "shared/wire.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace dlhandoff::engine {
@@ -55,10 +54,9 @@ bool can_return(std::string_view path) noexcept {
     const std::uint64_t this_one = (std::hash<std::string_view>()(path) ^ second) | 1;
     if (last.load(std::memory_order_relaxed) == this_one)
         return true;
-    std::array<char, longest_return_path + 1> name{};
-    path.copy(name.data(), longest_return_path);
     // connect(2) to a Unix socket takes the right to write it (unix(7)).
-    const bool may = path.size() <= longest_return_path && ::access(name.data(), W_OK) == 0;
+    const auto address = unix_address::of(path);
+    const bool may = address && ::access(address->path().data(), W_OK) == 0;
     if (may)
         last.store(this_one, std::memory_order_relaxed);
     return may;
@@ -67,11 +65,11 @@ bool can_return(std::string_view path) noexcept {
 return_result return_connection(int client, std::uint32_t requests, const std::string& path,
                                 const return_policy& policy) {
     using reason = return_failure::reason;
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    const auto address = unix_address::of(path);
+    if (!address)
+        return fail(policy, {reason::system, path, errno});
     const file_descriptor httpd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!httpd || ::connect(httpd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+    if (!httpd || !address->connect(httpd.get())) {
         const int error = errno;
         if (error == EMFILE || error == ENFILE)
             return return_result::no_descriptor;

@@ -1,14 +1,13 @@
 // The socket in httpd's runtime directory over which connections come back: its life, and who may use it.
 #include "shared/descriptor_passing.hpp"
+#include "shared/unix_address.hpp"
 #include "shared/wire.hpp"
 #include "tests/integration/harness/canned_server.hpp"
 #include "tests/integration/harness/site.hpp"
 
 #include <csignal>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace dlhandoff::test {
@@ -159,10 +158,7 @@ class stranger {
   public:
     explicit stranger(const std::filesystem::path& path)
         : socket_(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        std::strcpy(address.sun_path, path.c_str());
-        if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+        if (!unix_address::of(path.native()).value().connect(socket_.get()))
             throw_errno("connect(return socket)");
     }
     void send(std::span<const std::byte> message, std::span<const int> descriptors = {}) const {

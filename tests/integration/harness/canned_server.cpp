@@ -1,5 +1,6 @@
 #include "tests/integration/harness/canned_server.hpp"
 
+#include "shared/unix_address.hpp"
 #include "tests/integration/harness/raw_client.hpp"
 
 #include <arpa/inet.h>
@@ -7,7 +8,6 @@
 #include <stdexcept>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 namespace dlhandoff::test {
 
@@ -33,10 +33,7 @@ void canned_server::listen_at_address(const std::string& address) {
 
 void canned_server::listen_at_path(const std::string& path) {
     listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un local{};
-    local.sun_family = AF_UNIX;
-    path.copy(local.sun_path, sizeof local.sun_path - 1);
-    if (!listener_ || ::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&local), sizeof local) < 0 ||
+    if (!listener_ || !unix_address::of(path).value().bind(listener_.get()) ||
         ::chmod(path.c_str(), 0666) < 0)
         throw_errno("bind(canned server)");
 }

@@ -1,12 +1,12 @@
 #include "tests/integration/harness/fake_manager.hpp"
 
+#include "shared/unix_address.hpp"
+
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <utility>
 
@@ -113,12 +113,8 @@ fake_manager::fake_manager(const std::string& path, behaviour act)
     status.room = room_level::plenty;
     status.heartbeat = manager_status::asleep;
     status.state = manager_state::live;
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     ::unlink(path.c_str());
-    if (!listener_ ||
-        ::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
+    if (!listener_ || !unix_address::of(path).value().bind(listener_.get()) ||
         ::chmod(path.c_str(), 0666) < 0 || ::listen(listener_.get(), 128) < 0)
         throw_errno("listen(fake manager's socket)");
     accepting_ = std::thread([this] { accept_all(); });

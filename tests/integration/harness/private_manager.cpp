@@ -1,16 +1,15 @@
 #include "tests/integration/harness/private_manager.hpp"
 
 #include "shared/file_descriptor.hpp"
+#include "shared/unix_address.hpp"
 
 #include <csignal>
-#include <cstring>
 #include <gtest/gtest.h>
 #include <pwd.h>
 #include <sstream>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,10 +33,7 @@ account manager_account() {
 
 bool accepts(const std::string& path, int type) {
     const file_descriptor probe(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    return unix_address::of(path).value().connect(probe.get());
 }
 
 private_manager::private_manager(const temporary_directory& directory, std::string configuration,

@@ -1,11 +1,10 @@
 // The admin socket: who answers, and that managers that hang do not hold the answer up for long.
+#include "shared/unix_address.hpp"
 #include "tests/integration/service/service_fixture.hpp"
 
 #include <csignal>
-#include <cstring>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 namespace dlhandoff::test {
 namespace {
@@ -24,10 +23,7 @@ class service_admin : public service_fixture {
 
     [[nodiscard]] raw_client connect() const {
         file_descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        std::memcpy(address.sun_path, path().c_str(), path().size() + 1);
-        if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+        if (!unix_address::of(path()).value().connect(socket.get()))
             throw_errno("connect(admin socket)");
         return raw_client(std::move(socket));
     }

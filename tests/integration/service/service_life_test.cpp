@@ -1,16 +1,15 @@
 // How a manager starts, stops and changes: its socket, its signals, its configuration.
+#include "shared/unix_address.hpp"
 #include "tests/integration/service/service_fixture.hpp"
 
 #include <array>
 #include <csignal>
-#include <cstring>
 #include <filesystem>
 #include <grp.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -269,10 +268,7 @@ TEST_F(service_life, tells_systemd_when_it_is_ready_reloading_and_stopping) {
         GTEST_SKIP() << "built without libsystemd";
     const std::string path = directory / "notify.sock";
     const file_descriptor listener(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    ASSERT_TRUE(unix_address::of(path).value().bind(listener.get()));
     const auto next = [&listener]() -> std::string {
         pollfd one{listener.get(), POLLIN, 0};
         std::array<char, 512> text{};

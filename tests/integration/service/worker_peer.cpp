@@ -1,16 +1,15 @@
 #include "tests/integration/service/worker_peer.hpp"
 
+#include "shared/unix_address.hpp"
 #include "tests/integration/harness/temporary_directory.hpp"
 
 #include <arpa/inet.h>
-#include <cstring>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <utility>
 #include <variant>
@@ -73,12 +72,7 @@ worker_peer::worker_peer(file_descriptor socket, const hello& greeting, board th
 
 std::optional<worker_peer> worker_peer::try_connect(const std::string& path) {
     file_descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path)
-        throw std::runtime_error("too long for a socket: " + path);
-    std::memcpy(address.sun_path, path.data(), path.size());
-    if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+    if (!socket || !unix_address::of(path).value().connect(socket.get()))
         throw_errno("connect(manager)");
     auto message = receive(socket.get(), 10s);
     if (!message)

@@ -1,14 +1,13 @@
 #include "tests/unit/dlctl/fake_service.hpp"
 
+#include "shared/unix_address.hpp"
 #include "tests/unit/dlctl/sample_answers.hpp"
 
 #include <cstdlib>
-#include <cstring>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace dlhandoff::test {
@@ -20,11 +19,7 @@ fake_service::fake_service(answer how) : answer_(std::move(how)) {
     directory_ = name;
     path_ = directory_ + "/admin.sock";
     listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path_.data(), path_.size());
-    if (!listener_ ||
-        ::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
+    if (!listener_ || !unix_address::of(path_).value().bind(listener_.get()) ||
         ::listen(listener_.get(), 8) < 0)
         throw_errno(path_.c_str());
     stop_.reset(::eventfd(0, EFD_CLOEXEC));

@@ -1,8 +1,9 @@
 #include "dlmanagerd/listening_socket.hpp"
 
+#include "shared/unix_address.hpp"
+
 #include <array>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
@@ -10,7 +11,6 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace dlhandoff::service {
@@ -29,24 +29,17 @@ class listening_socket_test : public ::testing::Test {
     }
     ~listening_socket_test() override { std::filesystem::remove_all(directory); }
 
-    [[nodiscard]] sockaddr_un address() const {
-        sockaddr_un result{};
-        result.sun_family = AF_UNIX;
-        path.string().copy(result.sun_path, sizeof result.sun_path - 1);
-        return result;
-    }
+    [[nodiscard]] unix_address address() const { return unix_address::of(path.native()).value(); }
     /// Somebody else's socket there.
     [[nodiscard]] file_descriptor bind_socket(int type) const {
         file_descriptor other(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
-        const sockaddr_un at = address();
-        if (::bind(other.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) < 0)
+        if (!address().bind(other.get()))
             throw_errno("bind");
         return other;
     }
     [[nodiscard]] bool can_connect() const {
         const file_descriptor client(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-        const sockaddr_un at = address();
-        return ::connect(client.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0;
+        return address().connect(client.get());
     }
     [[nodiscard]] std::string why_not() const {
         try {

@@ -1,6 +1,7 @@
 #include "tests/unit/mod_dlhandoff/fake_manager.hpp"
 
 #include "shared/offer.hpp"
+#include "shared/unix_address.hpp"
 
 #include <chrono>
 #include <cstdlib>
@@ -11,7 +12,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace dlhandoff::httpd::test {
@@ -22,11 +22,7 @@ constexpr std::uint32_t board_slots = 64;
 file_descriptor listen_at(const std::string& path) {
     ::unlink(path.c_str());
     file_descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
-        ::listen(socket.get(), 64) < 0)
+    if (!socket || !unix_address::of(path).value().bind(socket.get()) || ::listen(socket.get(), 64) < 0)
         throw_errno(path.c_str());
     return socket;
 }

@@ -1,3 +1,4 @@
+#include "shared/unix_address.hpp"
 #include "tests/unit/shared/offer_examples.hpp"
 
 namespace dlhandoff {
@@ -193,7 +194,7 @@ TEST(offer, says_how_the_connection_goes_on) {
     };
     EXPECT_EQ(offer_of(offer::decode(example_message())).returning(), example_terms);
     EXPECT_EQ(offer_of(with({})).returning(), return_terms{});
-    const std::string longest = "/" + std::string(longest_return_path - 1, 'x');
+    const std::string longest = "/" + std::string(unix_address::longest_path - 1, 'x');
     EXPECT_EQ(offer_of(with({longest, 1, 0})).returning().path, longest);
     for (const return_terms& wrong :
          {return_terms{"", 1, 0}, return_terms{"/path", 0, 0}, return_terms{"relative", 1, 0},

@@ -1,9 +1,10 @@
 #include "dlmanagerd/admin/admin_socket.hpp"
 
+#include "shared/unix_address.hpp"
+
 #include <array>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <fcntl.h>
 #include <filesystem>
 #include <gmock/gmock.h>
@@ -12,7 +13,6 @@
 #include <optional>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace dlhandoff::service {
@@ -73,10 +73,7 @@ class admin_socket_test : public ::testing::Test {
     }
     [[nodiscard]] file_descriptor connect() {
         file_descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        (directory / "admin.sock").string().copy(address.sun_path, sizeof address.sun_path - 1);
-        if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+        if (!unix_address::of((directory / "admin.sock").native()).value().connect(socket.get()))
             throw_errno("connect");
         round();
         return socket;

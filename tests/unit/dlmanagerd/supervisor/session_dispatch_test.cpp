@@ -2,6 +2,7 @@
 #include "dlmanagerd/supervisor/session_dispatch.hpp"
 
 #include "shared/manager_choice.hpp"
+#include "shared/unix_address.hpp"
 #include "shared/wire.hpp"
 
 #include <array>
@@ -10,7 +11,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace dlhandoff::service {
@@ -61,10 +61,7 @@ class session_dispatch_test : public ::testing::Test {
 
     [[nodiscard]] file_descriptor connect() const {
         file_descriptor result(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        (directory / "m.sock").string().copy(address.sun_path, sizeof address.sun_path - 1);
-        if (::connect(result.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+        if (!unix_address::of((directory / "m.sock").native()).value().connect(result.get()))
             throw_errno("connect");
         return result;
     }

@@ -1,6 +1,7 @@
 #include "engine/client/idle_connections.hpp"
 
 #include "engine/engine_thread.hpp"
+#include "shared/unix_address.hpp"
 #include "tests/unit/engine/client/return_listener.hpp"
 #include "tests/unit/engine/download.hpp"
 
@@ -12,7 +13,6 @@
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -293,12 +293,8 @@ TEST_F(idle_connections_test, a_stranger_gets_none) {
     file_descriptor says_so(ready[1]);
     const pid_t stranger = ::fork();
     if (stranger == 0) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        path.copy(address.sun_path, sizeof address.sun_path - 1);
         const int socket = ::socket(AF_UNIX, SOCK_SEQPACKET, 0);
-        if (::setuid(65534) != 0 ||
-            ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+        if (::setuid(65534) != 0 || !unix_address::of(path).value().bind(socket) ||
             ::listen(socket, 8) != 0 || ::write(says_so.get(), "l", 1) != 1)
             ::_exit(1);
         ::pause();

@@ -1,11 +1,11 @@
 #include "tests/unit/engine/client/return_listener.hpp"
 
 #include "shared/descriptor_passing.hpp"
+#include "shared/unix_address.hpp"
 
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace dlhandoff::test {
@@ -16,11 +16,7 @@ return_listener::return_listener(int backlog)
     if (::mkdtemp(directory_.data()) == nullptr)
         throw_errno("mkdtemp");
     path_ = directory_ + "/return.sock";
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path_.copy(address.sun_path, sizeof address.sun_path - 1);
-    if (::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-        ::listen(socket_.get(), backlog) != 0)
+    if (!unix_address::of(path_).value().bind(socket_.get()) || ::listen(socket_.get(), backlog) != 0)
         throw_errno("listen(return socket)");
 }
 
