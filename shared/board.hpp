@@ -2,9 +2,9 @@
 
 #include "shared/file_descriptor.hpp"
 #include "shared/manager_status.hpp"
+#include "shared/sealed_memory.hpp"
 #include "shared/ticket.hpp"
 
-#include <boost/interprocess/mapped_region.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -17,11 +17,10 @@ inline constexpr std::uint32_t board_version = 3;
 /// The shared memory of a service and the workers connected to it: what each manager says of itself, and
 /// tickets, a fixed range of them for each manager.
 ///
-/// It is an anonymous file (memfd_create(2), sealed against resizing) that the supervisor makes when it
-/// starts and whose descriptor comes to each worker with a manager's hello. So it has no name to clean up or
-/// to squat on, its rights are those of the service's socket, it is gone with the last process that maps it,
-/// and a new service always brings a new board, which its epoch tells from others. Pages that nobody has
-/// touched cost nothing.
+/// It is sealed memory that the supervisor makes when it starts and whose descriptor comes to each worker
+/// with a manager's hello. So it has no name to clean up or to squat on, its rights are those of the
+/// service's socket, it is gone with the last process that maps it, and a new service always brings a new
+/// board, which its epoch tells from others. Pages that nobody has touched cost nothing.
 ///
 /// Neither side trusts what it reads: counts and sizes are fixed when the board is mapped, and there are no
 /// pointers.
@@ -54,15 +53,14 @@ class board {
     /// The process that made it.
     [[nodiscard]] std::uint32_t supervisor() const noexcept;
     /// The descriptor to pass on; valid in the process that created the board, and its children, only.
-    [[nodiscard]] int descriptor() const noexcept { return memory_.get(); }
+    [[nodiscard]] int descriptor() const noexcept { return memory_.descriptor(); }
 
   private:
     struct header;
-    board(file_descriptor memory, boost::interprocess::mapped_region region) noexcept;
+    explicit board(sealed_memory memory) noexcept;
     [[nodiscard]] header& head() const noexcept;
 
-    file_descriptor memory_;
-    boost::interprocess::mapped_region region_;
+    sealed_memory memory_;
     std::uint64_t epoch_;
     std::uint32_t managers_;
     std::uint32_t slots_each_;

@@ -1,11 +1,10 @@
 #include "dlmanagerd/admin/admin_answer.hpp"
 
 #include "dlmanagerd/admin/admin_report.hpp"
+#include "shared/sealed_memory.hpp"
 
 #include <algorithm>
-#include <fcntl.h>
 #include <optional>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -107,7 +106,7 @@ admin_answer answer_with(const admin::answer_line& line) {
 
 file_descriptor memory_for(const admin::request& asked) {
     const std::string line = encode(asked);
-    file_descriptor memory(::memfd_create("dlhandoff-report", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    file_descriptor memory = make_memory_file("dlhandoff-report");
     if (memory && ::pwrite(memory.get(), line.data(), line.size(), 0) != static_cast<ssize_t>(line.size()))
         memory.reset();
     return memory;

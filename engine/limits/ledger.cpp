@@ -1,12 +1,9 @@
 #include "engine/limits/ledger.hpp"
 
-#include "shared/file_descriptor.hpp"
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <fcntl.h>
 #include <limits>
 #include <new>
 #include <stdexcept>
@@ -20,13 +17,6 @@ namespace {
 
 constexpr std::size_t page_size = 4096;
 constexpr std::uint16_t cell_end = std::numeric_limits<std::uint16_t>::max();
-
-struct memory_handle {
-    int number;
-    [[nodiscard]] boost::interprocess::mapping_handle_t get_mapping_handle() const noexcept {
-        return {number, false};
-    }
-};
 
 struct counters {
     std::atomic<std::uint32_t> active;
@@ -123,11 +113,11 @@ struct ledger::column {
     }
 };
 
-ledger::ledger(boost::interprocess::mapped_region region, std::uint32_t members) noexcept
-    : region_(std::move(region)), members_(members) {}
+ledger::ledger(sealed_memory memory, std::uint32_t members) noexcept
+    : memory_(std::move(memory)), members_(members) {}
 
 ledger::header& ledger::head() const noexcept {
-    return *static_cast<header*>(region_.get_address());
+    return *static_cast<header*>(memory_.address());
 }
 
 ledger::column& ledger::column_at(std::uint32_t index) const {
@@ -149,21 +139,14 @@ ledger ledger::create(std::uint32_t members, std::uint32_t bits) {
     const std::size_t size = page_size + members * column_size;
     // A memfd's pages are accounted for when they are first written, not when they are mapped. Its descriptor
     // is needed no longer then: children inherit the mapping.
-    const file_descriptor memory(::memfd_create("dlhandoff-ledger", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (!memory)
-        throw_errno("memfd_create(ledger)");
-    if (::ftruncate(memory.get(), static_cast<off_t>(size)) < 0)
-        throw_errno("ftruncate(ledger)");
-    if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
-        throw_errno("fcntl(ledger, F_ADD_SEALS)");
-    boost::interprocess::mapped_region region(memory_handle{memory.get()}, boost::interprocess::read_write, 0,
-                                              size);
-    auto* head = new (region.get_address()) header{};
+    auto memory = sealed_memory::create("dlhandoff-ledger", size);
+    memory.close_descriptor();
+    auto* head = new (memory.address()) header{};
     head->key = random_hash_key();
     head->members = members;
     head->bits = bits;
     head->column_size = column_size;
-    return {std::move(region), members};
+    return {std::move(memory), members};
 }
 
 /// The compare-and-swap decides who may clear the column; until it is clear the taker's pid stands there, so

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "engine/limits/keyed_hash.hpp"
+#include "shared/sealed_memory.hpp"
 
 #include <array>
-#include <boost/interprocess/mapped_region.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -70,12 +70,12 @@ class ledger {
     friend class ledger_member;
     struct header;
     struct column;
-    ledger(boost::interprocess::mapped_region region, std::uint32_t members) noexcept;
+    ledger(sealed_memory memory, std::uint32_t members) noexcept;
     [[nodiscard]] header& head() const noexcept;
     [[nodiscard]] column& column_at(std::uint32_t index) const;
     [[nodiscard]] std::optional<ledger_member> take(std::uint32_t index, pid_t from) const;
 
-    boost::interprocess::mapped_region region_;
+    sealed_memory memory_;
     std::uint32_t members_ = 0;
 };
 
