@@ -5,20 +5,17 @@
 #include "engine/tls/tls_suite.hpp"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 namespace dlhandoff::engine {
 namespace {
 
 std::optional<refusal> check_file(const file_identity& expected, int file) noexcept {
-    struct stat status {};
-    if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
+    const auto actual = file_identity::of(file);
+    if (!actual)
         return refusal::not_regular_file;
     const int flags = ::fcntl(file, F_GETFL);
     if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY || (flags & O_PATH) != 0)
         return refusal::not_readable;
-    const file_identity actual{status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
-                               status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
     if (actual != expected)
         return refusal::file_changed;
     return std::nullopt;

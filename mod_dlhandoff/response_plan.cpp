@@ -6,7 +6,6 @@
 #include <apr_portable.h>
 #include <optional>
 #include <string_view>
-#include <sys/stat.h>
 
 namespace dlhandoff::httpd {
 namespace {
@@ -46,15 +45,6 @@ std::optional<decline_reason> check_buckets(apr_bucket_brigade* response, std::u
     return std::nullopt;
 }
 
-std::optional<file_identity> identity_of(int descriptor) noexcept {
-    struct stat status {};
-    if (::fstat(descriptor, &status) < 0 || !S_ISREG(status.st_mode))
-        return std::nullopt;
-    return file_identity{static_cast<std::uint64_t>(status.st_dev), static_cast<std::uint64_t>(status.st_ino),
-                         static_cast<std::uint64_t>(status.st_size),
-                         status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
-}
-
 } // namespace
 
 void response_plan::add_memory(const char* data, std::size_t size) {
@@ -71,7 +61,7 @@ std::variant<std::uint32_t, decline_reason> response_plan::file_index(int descri
         return static_cast<std::uint32_t>(known - descriptors_.begin());
     if (descriptors_.size() == max_plan_files)
         return decline_reason::too_many_files;
-    const auto identity = identity_of(descriptor);
+    const auto identity = file_identity::of(descriptor);
     if (!identity)
         return decline_reason::no_file;
     descriptors_.push_back(descriptor);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "shared/file_identity.hpp"
 #include "shared/refusal.hpp"
 #include "shared/ticket.hpp"
 #include "shared/tls_session.hpp"
@@ -20,15 +21,6 @@ inline constexpr std::size_t max_offer_size = 128 * 1024;
 inline constexpr std::size_t max_plan_memory = 64 * 1024;
 inline constexpr std::size_t max_plan_pieces = 1024;
 inline constexpr std::size_t max_plan_files = 64;
-
-/// The open file that httpd means: a manager takes no other, and stops when it changes.
-struct file_identity {
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    std::uint64_t size = 0;                ///< bytes
-    std::int64_t modified_nanoseconds = 0; ///< mtime, since the epoch
-    friend bool operator==(const file_identity&, const file_identity&) = default;
-};
 
 /// One stretch of a response, in the order in which it is sent.
 struct plan_piece {

@@ -1,14 +1,10 @@
 #include "engine/files/file_table.hpp"
 
-#include <sys/stat.h>
-
 namespace dlhandoff::engine {
 
 bool shared_file::unchanged() const noexcept {
-    struct stat status {};
-    return ::fstat(descriptor_.get(), &status) == 0 &&
-           static_cast<std::uint64_t>(status.st_size) == identity_.size &&
-           status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec == identity_.modified_nanoseconds;
+    const auto now = file_identity::of(descriptor_.get());
+    return now && now->size == identity_.size && now->modified_nanoseconds == identity_.modified_nanoseconds;
 }
 
 file_reference::~file_reference() {

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdexcept>
 #include <string>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 
@@ -24,11 +23,7 @@ sample::sample(std::uint64_t size) : file_(::open("/var/tmp", O_RDWR | O_TMPFILE
         done += static_cast<std::uint64_t>(written);
     }
     ::fsync(file_.get()); // so that writing back doesn't go on while something is measured
-    struct stat status {};
-    if (::fstat(file_.get(), &status) != 0)
-        throw_errno("fstat");
-    identity_ = {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
-                 status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
+    identity_ = file_identity::of(file_.get()).value();
 }
 
 const std::string_view typical_head = "HTTP/1.1 200 OK\r\n"

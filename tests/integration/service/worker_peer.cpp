@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <stdexcept>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 #include <variant>
@@ -145,7 +144,7 @@ open_download::open_download(int listener, const std::string& path, int receive_
 }
 
 offer open_download::make_offer(std::string_view for_client, std::string_view transfer_class) const {
-    const file_identity identity = identity_of(file.get());
+    const file_identity identity = file_identity::of(file.get()).value();
     const std::string head = head_for(identity.size);
     const plan_piece pieces[] = {{plan_piece::source::memory, 0, 0, head.size()},
                                  {plan_piece::source::file, 0, 0, identity.size}};
@@ -169,14 +168,6 @@ std::string open_download::response() const {
 void open_download::let_go() {
     connection.reset();
     file.reset();
-}
-
-file_identity identity_of(int file) {
-    struct stat status {};
-    if (::fstat(file, &status) < 0)
-        throw_errno("fstat");
-    return {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
-            status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
 }
 
 } // namespace dlhandoff::test

@@ -78,7 +78,4 @@ struct open_download {
     std::string path_;
 };
 
-/// The identity of an open file, as httpd describes it.
-[[nodiscard]] file_identity identity_of(int file);
-
 } // namespace dlhandoff::test

@@ -57,11 +57,7 @@ sample_file::~sample_file() {
 }
 
 file_identity sample_file::identity() const {
-    struct stat status {};
-    if (::stat(path_.c_str(), &status) != 0)
-        throw_errno("stat");
-    return {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
-            status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
+    return file_identity::of(open().get()).value();
 }
 
 file_descriptor sample_file::open() const {
