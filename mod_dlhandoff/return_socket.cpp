@@ -3,6 +3,7 @@
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/module.hpp"
 #include "shared/file_descriptor.hpp"
+#include "shared/trusted_user.hpp"
 #include "shared/unix_address.hpp"
 
 #include <ap_listen.h>
@@ -65,6 +66,19 @@ bool is_wanted(const server_rec* main_server) noexcept {
     for (const server_rec* server = main_server; server != nullptr; server = server->next)
         if (server->keep_alive != 0 && server_config_of(server).keep_alive != setting::off)
             return true;
+    return false;
+}
+
+/// Whether children will know that it is another child, of their own user, who returns a connection.
+bool can_know_senders(const server_rec* main_server) noexcept {
+    const uid_t user = ::geteuid() == 0 ? ap_unixd_config.user_id : ::geteuid();
+    if (server_config_of(main_server).manager_socket != nullptr || !may_be_anybody(user))
+        return true;
+    ap_log_error(
+        APLOG_MARK, APLOG_WARNING, 0, main_server,
+        "DLHandoffKeepAlive: connections end after each download, since httpd's User has the id %ld, "
+        "which in this user namespace may be anybody's; give httpd a User of its own",
+        static_cast<long>(user));
     return false;
 }
 
@@ -177,7 +191,7 @@ int open_return_socket(apr_pool_t* pconf, apr_pool_t*, apr_pool_t* ptemp, server
     // The first reading of the configuration is a trial, before httpd leaves the terminal.
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return OK;
-    const bool wanted = is_wanted(main_server);
+    const bool wanted = is_wanted(main_server) && can_know_senders(main_server);
     if (!wanted || !is_in_place(ptemp))
         close_kept();
     if (!wanted)

@@ -1,8 +1,8 @@
 #include "dlmanagerd/admin/admin_socket.hpp"
 
 #include "dlmanagerd/admin/admin_session.hpp"
-#include "dlmanagerd/service_users.hpp"
 #include "shared/peer_user.hpp"
+#include "shared/trusted_user.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -107,7 +107,7 @@ void admin_socket::take_request(session& from) {
         break;
     }
     const uid_t user = peer_user(from.talk.socket()).value_or(static_cast<uid_t>(-1));
-    if (!may_use_service(user, allowed_))
+    if (!is_trusted(user, allowed_))
         return reply(from, answer_with(admin::failure{"user " + std::to_string(user) +
                                                       " may not ask: only root, the service's own user, and "
                                                       "those in admin_users may"}));

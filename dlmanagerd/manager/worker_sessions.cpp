@@ -1,8 +1,8 @@
 #include "dlmanagerd/manager/worker_sessions.hpp"
 
 #include "dlmanagerd/service_log.hpp"
-#include "dlmanagerd/service_users.hpp"
 #include "shared/manager_choice.hpp"
+#include "shared/trusted_user.hpp"
 
 #include <algorithm>
 
@@ -58,7 +58,7 @@ void worker_sessions::stop() {
 
 void worker_sessions::admit(file_descriptor socket, const ucred& peer) {
     // The supervisor has checked the user; the configuration may have been read again since.
-    const bool allowed = !stopped_ && socket.valid() && may_use_service(peer.uid, allowed_);
+    const bool allowed = !stopped_ && socket.valid() && is_trusted(peer.uid, allowed_);
     const auto slot = allowed ? take_slot() : std::nullopt;
     if (!slot) {
         if (allowed)
@@ -108,7 +108,7 @@ std::optional<std::uint32_t> worker_sessions::take_slot() {
 void worker_sessions::allow(std::vector<uid_t> users) {
     allowed_ = std::move(users);
     for (const auto& session : sessions_) {
-        if (session && !may_use_service(session->user(), allowed_))
+        if (session && !is_trusted(session->user(), allowed_))
             on_end(*session);
     }
 }

@@ -1,8 +1,8 @@
 #include "dlmanagerd/supervisor/session_dispatch.hpp"
 
 #include "dlmanagerd/service_log.hpp"
-#include "dlmanagerd/service_users.hpp"
 #include "shared/manager_choice.hpp"
+#include "shared/trusted_user.hpp"
 #include "shared/wire.hpp"
 
 #include <cerrno>
@@ -106,7 +106,7 @@ void session_dispatch::admit(file_descriptor socket) {
     socklen_t size = sizeof peer;
     if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
         throw_errno("getsockopt(SO_PEERCRED)");
-    if (!may_use_service(peer.uid, allowed_))
+    if (!is_trusted(peer.uid, allowed_))
         warn(not_allowed_, loop_.now(),
              "refused a connection from process {} of user id {}, who is not in allow_users; add the user if "
              "it is httpd's",

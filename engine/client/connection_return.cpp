@@ -3,10 +3,10 @@
 #include "shared/descriptor_passing.hpp"
 #include "shared/file_descriptor.hpp"
 #include "shared/peer_user.hpp"
+#include "shared/trusted_user.hpp"
 #include "shared/unix_address.hpp"
 #include "shared/wire.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -16,11 +16,6 @@
 
 namespace dlhandoff::engine {
 namespace {
-
-bool is_trusted(uid_t user, const return_policy& policy) noexcept {
-    return user == 0 || user == ::geteuid() ||
-           std::ranges::find(policy.trusted, user) != policy.trusted.end();
-}
 
 return_result fail(const return_policy& policy, const return_failure& failure) {
     if (policy.on_failure)
@@ -81,7 +76,7 @@ return_result return_connection(int client, std::uint32_t requests, const std::s
     const auto listener = peer_user(httpd.get());
     if (!listener)
         return fail(policy, {reason::system, path, errno});
-    if (!is_trusted(*listener, policy))
+    if (!is_trusted(*listener, policy.trusted))
         return fail(policy, {reason::stranger, path, 0, *listener});
     if (send_message(httpd.get(), encode(return_message{requests}), {&client, 1}) == send_result::sent)
         return return_result::returned;

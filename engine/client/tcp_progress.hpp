@@ -31,9 +31,10 @@ class tcp_progress {
 /// Bytes in the socket that the kernel has not sent yet, not even once: what TCP_NOTSENT_LOWAT bounds.
 [[nodiscard]] std::uint64_t unsent_bytes(int socket) noexcept;
 
+/// Whether it is a TCP socket.
+[[nodiscard]] bool is_tcp(int socket) noexcept;
 /// Whether the socket is a TCP connection that can still be written to (established, or half-closed by the
 /// client).
-[[nodiscard]] bool is_tcp(int socket) noexcept;
 [[nodiscard]] bool is_connected(int socket) noexcept;
 /// Whether both directions have ended, or a reset has ended them: nothing more will be acknowledged.
 [[nodiscard]] bool is_over(int socket) noexcept;
