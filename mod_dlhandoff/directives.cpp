@@ -2,6 +2,7 @@
 
 #include "mod_dlhandoff/module.hpp"
 #include "shared/byte_size.hpp"
+#include "shared/class_name.hpp"
 #include "shared/unix_address.hpp"
 
 #include <apr_strings.h>
@@ -15,7 +16,6 @@ namespace dlhandoff::httpd {
 namespace {
 
 constexpr std::string_view service_prefix = "unix:";
-constexpr std::size_t longest_class = 64;
 constexpr std::uint32_t most_transfers = 1'000'000'000;
 
 directory_config& own(void* config) noexcept {
@@ -80,14 +80,11 @@ const char* set_client(cmd_parms* cmd, void* config, const char* value) noexcept
 }
 
 const char* set_class(cmd_parms* cmd, void* config, const char* value) noexcept {
-    const std::string_view name = value;
-    constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-    if (name.empty() || name.size() > longest_class || name.find_first_not_of(allowed) != name.npos)
-        return apr_psprintf(
-            cmd->pool,
-            "DLHandoffClass: '%s' is not allowed; allowed is a name of up to %d letters, "
-            "digits, '_' and '-', such as that of a [class.NAME] of dlmanagerd's configuration",
-            value, static_cast<int>(longest_class));
+    if (!is_class_name(value))
+        return apr_psprintf(cmd->pool,
+                            "DLHandoffClass: '%s' is not allowed; allowed is %s, such as that of a "
+                            "[class.NAME] of dlmanagerd's configuration",
+                            value, allowed_class_names);
     own(config).transfer_class = value;
     return nullptr;
 }

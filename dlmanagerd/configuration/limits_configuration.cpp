@@ -1,5 +1,7 @@
 #include "dlmanagerd/configuration/limits_configuration.hpp"
 
+#include "shared/class_name.hpp"
+
 #include <algorithm>
 
 namespace dlhandoff::service {
@@ -13,11 +15,7 @@ constexpr std::int64_t most_downloads = 1'000'000'000;
 constexpr std::uint64_t least_rate = 100;
 constexpr std::int64_t most_weight = 1000;
 constexpr std::int64_t most_priority = 1000;
-constexpr std::size_t longest_name = 64;
 constexpr std::size_t most_classes = 64;
-constexpr std::string_view name_characters =
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-constexpr std::string_view allowed_names = "a name of up to 64 letters, digits, '_' and '-'";
 
 } // namespace
 
@@ -47,9 +45,8 @@ void read_classes(const toml::table& classes, configuration_problems& problems, 
         const toml::table* found = names.section(key.str());
         if (found == nullptr)
             continue;
-        if (name.empty() || name.size() > longest_name ||
-            name.find_first_not_of(name_characters) != name.npos) {
-            names.wrong(key.str(), "this can't be the name of a class", allowed_names);
+        if (!is_class_name(name)) {
+            names.wrong(key.str(), "this can't be the name of a class", allowed_class_names);
             continue;
         }
         engine::class_limits made = default_class(into.all);
