@@ -183,13 +183,6 @@ class admission {
     /// What stands against a start.
     enum class obstacle : std::uint8_t { none, all, transfer_class, client };
 
-    /// Not noexcept on purpose: libstdc++ then keeps the hash with the node.
-    struct client_hash {
-        using is_transparent = void;
-        hash_key key;
-        [[nodiscard]] std::size_t operator()(std::string_view text) const { return keyed_hash(key, text); }
-    };
-
     [[nodiscard]] class_queue& queue_of(std::size_t class_index) const noexcept;
     [[nodiscard]] share& find_or_make(class_queue& in, std::string_view client_key);
     void drop_if_empty(share& one) noexcept;

@@ -139,12 +139,6 @@ class bandwidth {
     template <entry::list_hook entry::*Hook>
     using list = boost::intrusive::list<entry, boost::intrusive::member_hook<entry, entry::list_hook, Hook>,
                                         list_option>;
-    /// Not noexcept on purpose: libstdc++ then keeps the hash with the node.
-    struct client_hash {
-        using is_transparent = void;
-        hash_key key;
-        [[nodiscard]] std::size_t operator()(std::string_view text) const { return keyed_hash(key, text); }
-    };
     using classes = std::vector<std::unique_ptr<rate_class>>;
 
     [[nodiscard]] bool same_rates(const limit_table& limits) const noexcept;

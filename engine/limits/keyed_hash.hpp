@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -15,5 +16,12 @@ using hash_key = std::array<std::uint64_t, 2>;
 /// SipHash-2-4 (Aumasson and Bernstein, 2012): who doesn't know the key can't find texts whose hashes
 /// collide. For tables and sketches whose keys clients choose.
 [[nodiscard]] std::uint64_t keyed_hash(const hash_key& key, std::string_view text) noexcept;
+
+/// Of a table whose keys are clients. Not noexcept on purpose: libstdc++ then keeps the hash with the node.
+struct client_hash {
+    using is_transparent = void;
+    hash_key key;
+    [[nodiscard]] std::size_t operator()(std::string_view text) const { return keyed_hash(key, text); }
+};
 
 } // namespace dlhandoff::engine
