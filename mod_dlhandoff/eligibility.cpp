@@ -1,5 +1,6 @@
 #include "mod_dlhandoff/eligibility.hpp"
 
+#include "engine/client/tcp_progress.hpp"
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/tls_export.hpp"
 
@@ -9,9 +10,7 @@
 #include <array>
 #include <cstring>
 #include <http_core.h>
-#include <netinet/in.h>
 #include <string_view>
-#include <sys/socket.h>
 
 namespace dlhandoff::httpd {
 namespace {
@@ -145,9 +144,7 @@ std::variant<int, decline_reason> client_descriptor(conn_rec* c) noexcept {
     apr_os_sock_t descriptor = -1;
     if (socket == nullptr || apr_os_sock_get(&descriptor, socket) != APR_SUCCESS)
         return decline_reason::not_tcp;
-    int protocol = 0;
-    socklen_t size = sizeof protocol;
-    if (::getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0 || protocol != IPPROTO_TCP)
+    if (!engine::is_tcp(descriptor))
         return decline_reason::not_tcp;
     return descriptor;
 }

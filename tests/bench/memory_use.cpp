@@ -1,12 +1,12 @@
 #include "tests/bench/memory_use.hpp"
 
+#include "engine/client/tcp_progress.hpp"
 #include "shared/file_descriptor.hpp"
 
 #include <array>
 #include <filesystem>
 #include <fstream>
 #include <linux/sock_diag.h>
-#include <netinet/in.h>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -62,11 +62,9 @@ std::int64_t own_socket_memory() {
     std::int64_t total = 0;
     for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
         const int number = std::stoi(entry.path().filename());
-        int protocol = 0;
-        socklen_t size = sizeof protocol;
         std::array<std::uint32_t, SK_MEMINFO_VARS> charged{};
         socklen_t charged_size = sizeof charged;
-        if (::getsockopt(number, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0 || protocol != IPPROTO_TCP ||
+        if (!engine::is_tcp(number) ||
             ::getsockopt(number, SOL_SOCKET, SO_MEMINFO, charged.data(), &charged_size) != 0)
             continue;
         total += std::int64_t{charged[SK_MEMINFO_RMEM_ALLOC]} + charged[SK_MEMINFO_WMEM_QUEUED] +
