@@ -74,15 +74,6 @@ apr_status_t pass_on(ap_filter_t* filter, filter_state& state, apr_bucket_brigad
     return ap_pass_brigade(filter->next, brigade);
 }
 
-/// Wipes exported keys, whichever way the function is left.
-struct secret_wiper {
-    std::variant<tls_session, decline_reason>& exported;
-    ~secret_wiper() {
-        if (auto* session = std::get_if<tls_session>(&exported))
-            ::explicit_bzero(session, sizeof *session);
-    }
-};
-
 handoff_result hand_off(ap_filter_t* filter, apr_bucket_brigade* response) {
     request_rec* const r = filter->r;
     conn_rec* const c = filter->c;
@@ -111,13 +102,12 @@ handoff_result hand_off(ap_filter_t* filter, apr_bucket_brigade* response) {
         return {*wrong};
 
     const tls_session* tls = nullptr;
-    std::variant<tls_session, decline_reason> exported;
-    const secret_wiper wiper{exported};
+    std::variant<secret_value<tls_session>, decline_reason> exported;
     if (is_tls(c)) {
         exported = export_tls(c);
         if (const auto* wrong = std::get_if<decline_reason>(&exported))
             return {*wrong};
-        tls = &std::get<tls_session>(exported);
+        tls = &*std::get<secret_value<tls_session>>(exported);
     }
     auto made = offer::make(facts_of(r), plan.files(), plan.pieces(), plan.memory(), tls, back,
                             directory_config_of(r).rate);

@@ -34,15 +34,14 @@ apr_hash_t* earlier_callbacks = nullptr;
 /// What was seen of one connection. In its pool; wiped with it.
 struct observed {
     SSL* ssl = nullptr;
-    tls_session session;  ///< the secrets of TLS 1.3, and the counts of both versions
-    bool writing = false; ///< the write keys are those that protect data, and are counted
+    secret_value<tls_session> session; ///< the secrets of TLS 1.3, and the counts of both versions
+    bool writing = false;              ///< the write keys are those that protect data, and are counted
     bool reading = false;
     bool unknown = false; ///< a KeyUpdate: the counts and keys seen are no longer the ones in use
 };
 
 apr_status_t wipe(void* data) noexcept {
-    auto* const seen = static_cast<observed*>(data);
-    ::explicit_bzero(&seen->session, sizeof seen->session);
+    static_cast<observed*>(data)->session.wipe();
     return APR_SUCCESS;
 }
 
@@ -83,11 +82,11 @@ bool take_secret(std::string_view line, std::string_view label, std::array<std::
 
 extern "C" void on_key_log(const SSL* ssl, const char* line) {
     if (observed* const seen = observed_of(ssl)) {
-        if (take_secret(line, "SERVER_TRAFFIC_SECRET_0", seen->session.write_secret)) {
+        if (take_secret(line, "SERVER_TRAFFIC_SECRET_0", seen->session->write_secret)) {
             seen->writing = true;
-            seen->session.write_sequence = 0;
+            seen->session->write_sequence = 0;
         } else {
-            (void)take_secret(line, "CLIENT_TRAFFIC_SECRET_0", seen->session.read_secret);
+            (void)take_secret(line, "CLIENT_TRAFFIC_SECRET_0", seen->session->read_secret);
         }
     }
     const SSL_CTX* const ctx = library->get_ctx(ssl);
@@ -107,7 +106,7 @@ constexpr std::uint8_t message_key_update = 24;
 /// A record header of TLS 1.2: after ChangeCipherSpec the count begins at 0, with the Finished message.
 void count_tls12(bool write, std::uint8_t type, observed& seen) noexcept {
     bool& counting = write ? seen.writing : seen.reading;
-    std::uint64_t& sequence = write ? seen.session.write_sequence : seen.session.read_sequence;
+    std::uint64_t& sequence = write ? seen.session->write_sequence : seen.session->read_sequence;
     if (type == record_change_cipher_spec) {
         counting = true;
         sequence = 0;
@@ -121,7 +120,7 @@ void count_tls13(bool write, std::uint8_t type, observed& seen) noexcept {
     if (type != record_application_data)
         return;
     if (write ? seen.writing : seen.reading)
-        ++(write ? seen.session.write_sequence : seen.session.read_sequence);
+        ++(write ? seen.session->write_sequence : seen.session->read_sequence);
 }
 
 extern "C" void on_message(int write, int, int type, const void* data, std::size_t size, SSL* ssl, void*) {
@@ -136,18 +135,12 @@ extern "C" void on_message(int write, int, int type, const void* data, std::size
         // The client's first Finished is the last record under its handshake key.
         if (write == 0 && first == message_finished && !seen->reading) {
             seen->reading = true;
-            seen->session.read_sequence = 0;
+            seen->session->read_sequence = 0;
         } else if (first == message_key_update) {
             seen->unknown = true;
         }
     }
 }
-
-/// The caller has a copy of its own.
-struct session_wiper {
-    tls_session& session;
-    ~session_wiper() { ::explicit_bzero(&session, sizeof session); }
-};
 
 extern "C" int on_init_server(server_rec* s, apr_pool_t* pconf, int is_proxy, SSL_CTX* ctx) {
     if (is_proxy != 0)
@@ -198,7 +191,7 @@ bool is_tls(conn_rec* c) noexcept {
     return ap_ssl_conn_is_ssl(c) != 0;
 }
 
-std::variant<tls_session, decline_reason> export_tls(conn_rec* c) noexcept {
+std::variant<secret_value<tls_session>, decline_reason> export_tls(conn_rec* c) noexcept {
     const observed* const seen = observed_of(c);
     if (seen == nullptr)
         return decline_reason::tls;
@@ -218,14 +211,13 @@ std::variant<tls_session, decline_reason> export_tls(conn_rec* c) noexcept {
     if (library->get_shutdown(ssl) != 0)
         return decline_reason::client_gone;
     const SSL_CIPHER* const cipher = library->current_cipher(ssl);
-    tls_session session = seen->session;
-    const session_wiper wiper{session};
-    session.version = static_cast<std::uint16_t>(library->version(ssl));
-    session.suite = cipher != nullptr ? library->cipher_number(cipher) : std::uint16_t{0};
-    const engine::tls_suite* const suite = engine::find_tls_suite(session.version, session.suite);
+    secret_value<tls_session> session = seen->session;
+    session->version = static_cast<std::uint16_t>(library->version(ssl));
+    session->suite = cipher != nullptr ? library->cipher_number(cipher) : std::uint16_t{0};
+    const engine::tls_suite* const suite = engine::find_tls_suite(session->version, session->suite);
     if (suite == nullptr)
         return decline_reason::tls_suite;
-    if (suite->version == engine::tls12 && !derive_tls12_keys(*library, ssl, *suite, session))
+    if (suite->version == engine::tls12 && !derive_tls12_keys(*library, ssl, *suite, *session))
         return decline_reason::tls_state;
     return session;
 }

@@ -2,6 +2,7 @@
 
 #include "mod_dlhandoff/decline.hpp"
 #include "mod_dlhandoff/module.hpp"
+#include "shared/secret_value.hpp"
 #include "shared/tls_session.hpp"
 
 #include <variant>
@@ -20,9 +21,8 @@ void register_tls_hooks() noexcept;
 /// Whether the connection is one of mod_ssl's.
 [[nodiscard]] bool is_tls(conn_rec* c) noexcept;
 
-/// What is needed to go on with the connection: nothing may be buffered or half read in either direction. The
-/// caller wipes it.
-[[nodiscard]] std::variant<tls_session, decline_reason> export_tls(conn_rec* c) noexcept;
+/// What is needed to go on with the connection: nothing may be buffered or half read in either direction.
+[[nodiscard]] std::variant<secret_value<tls_session>, decline_reason> export_tls(conn_rec* c) noexcept;
 
 /// After the connection was handed off: mod_ssl is not to end it with an alert.
 void forget_tls(conn_rec* c) noexcept;

@@ -1,6 +1,7 @@
 #include "engine/tls/kernel_tls.hpp"
 
 #include "engine/tls/kernel_tls_trial.hpp"
+#include "shared/secret_value.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,7 +13,6 @@
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/crypto.h>
 #include <sys/socket.h>
 
 namespace dlhandoff::engine {
@@ -31,35 +31,32 @@ class crypto_info {
             suite.version, static_cast<std::uint16_t>(is_chacha              ? TLS_CIPHER_CHACHA20_POLY1305
                                                       : suite.key_size == 16 ? TLS_CIPHER_AES_GCM_128
                                                                              : TLS_CIPHER_AES_GCM_256)};
-        std::memcpy(bytes_.data(), &common, sizeof common);
+        std::memcpy(bytes_->data(), &common, sizeof common);
     }
     explicit crypto_info(const traffic_key& key) noexcept : crypto_info(key.suite()) {
         // The kernel xors the record number into the nonce itself, but for TLS 1.2 with AES-GCM: there the
         // explicit part (RFC 5288, 3) is a counter of its own, which begins with the record number here.
         const auto nonce = key.nonce(key.suite().fixed_nonce == 4 ? key.sequence : 0);
-        std::uint8_t* to = bytes_.data() + sizeof(tls_crypto_info);
+        std::uint8_t* to = bytes_->data() + sizeof(tls_crypto_info);
         to = std::copy(nonce.begin() + salt_size(), nonce.end(), to);
         to = std::ranges::copy(key.key(), to).out;
         to = std::copy(nonce.begin(), nonce.begin() + salt_size(), to);
         for (int shift = 56; shift >= 0; shift -= 8)
             *to++ = static_cast<std::uint8_t>(key.sequence >> shift);
     }
-    crypto_info(const crypto_info&) = delete;
-    crypto_info& operator=(const crypto_info&) = delete;
-    ~crypto_info() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
 
     [[nodiscard]] bool give_to(int socket) const noexcept {
-        return ::setsockopt(socket, SOL_TLS, TLS_TX, bytes_.data(), size()) == 0;
+        return ::setsockopt(socket, SOL_TLS, TLS_TX, bytes_->data(), size()) == 0;
     }
     /// What the socket has now; false if the kernel doesn't tell.
     [[nodiscard]] bool ask(int socket) noexcept {
         socklen_t length = size();
-        return ::getsockopt(socket, SOL_TLS, TLS_TX, bytes_.data(), &length) == 0 && length == size();
+        return ::getsockopt(socket, SOL_TLS, TLS_TX, bytes_->data(), &length) == 0 && length == size();
     }
     [[nodiscard]] std::uint64_t sequence() const noexcept {
         std::uint64_t number = 0;
         for (std::size_t i = size() - sequence_size; i < size(); ++i)
-            number = number << 8 | bytes_[i];
+            number = number << 8 | (*bytes_)[i];
         return number;
     }
 
@@ -73,7 +70,7 @@ class crypto_info {
 
     std::uint8_t iv_size_;
     std::uint8_t key_size_;
-    std::array<std::uint8_t, sizeof(tls12_crypto_info_aes_gcm_256)> bytes_{};
+    secret_value<std::array<std::uint8_t, sizeof(tls12_crypto_info_aes_gcm_256)>> bytes_;
 };
 static_assert(sizeof(tls12_crypto_info_aes_gcm_128) == 4 + 8 + 16 + 4 + 8);
 static_assert(sizeof(tls12_crypto_info_aes_gcm_256) == 4 + 8 + 32 + 4 + 8);

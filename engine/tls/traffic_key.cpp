@@ -4,7 +4,6 @@
 #include <cstring>
 #include <memory>
 #include <openssl/core_names.h>
-#include <openssl/crypto.h>
 #include <openssl/kdf.h>
 #include <stdexcept>
 #include <string_view>
@@ -47,42 +46,37 @@ void expand_label(const tls_suite& suite, std::span<const std::uint8_t> secret, 
 traffic_key::traffic_key(const tls_suite& suite, std::span<const std::uint8_t> secret, std::uint64_t first)
     : sequence(first), suite_(&suite) {
     if (suite.version == tls13) {
-        std::copy_n(secret.begin(), suite.secret_size, secret_.begin());
+        std::copy_n(secret.begin(), suite.secret_size, secret_->begin());
         derive();
     } else {
-        std::copy_n(secret.begin(), suite.key_size, key_.begin());
-        std::copy_n(secret.begin() + suite.key_size, suite.fixed_nonce, iv_.begin());
+        std::copy_n(secret.begin(), suite.key_size, key_->begin());
+        std::copy_n(secret.begin() + suite.key_size, suite.fixed_nonce, iv_->begin());
     }
 }
 
-traffic_key::~traffic_key() {
-    forget();
-}
-
 void traffic_key::forget() noexcept {
-    OPENSSL_cleanse(secret_.data(), secret_.size());
-    OPENSSL_cleanse(key_.data(), key_.size());
-    OPENSSL_cleanse(iv_.data(), iv_.size());
+    secret_.wipe();
+    key_.wipe();
+    iv_.wipe();
 }
 
 void traffic_key::derive() {
-    const std::span<const std::uint8_t> secret{secret_.data(), suite_->secret_size};
-    expand_label(*suite_, secret, "key", {key_.data(), suite_->key_size});
-    expand_label(*suite_, secret, "iv", iv_);
+    const std::span<const std::uint8_t> secret{secret_->data(), suite_->secret_size};
+    expand_label(*suite_, secret, "key", {key_->data(), suite_->key_size});
+    expand_label(*suite_, secret, "iv", *iv_);
 }
 
 void traffic_key::update() {
-    std::array<std::uint8_t, 48> next{};
-    expand_label(*suite_, {secret_.data(), suite_->secret_size}, "traffic upd",
-                 {next.data(), suite_->secret_size});
+    secret_value<std::array<std::uint8_t, 48>> next;
+    expand_label(*suite_, {secret_->data(), suite_->secret_size}, "traffic upd",
+                 {next->data(), suite_->secret_size});
     secret_ = next;
-    OPENSSL_cleanse(next.data(), next.size());
     derive();
     sequence = 0;
 }
 
 std::array<std::uint8_t, 12> traffic_key::nonce(std::uint64_t number) const noexcept {
-    std::array<std::uint8_t, 12> result = iv_;
+    std::array<std::uint8_t, 12> result = *iv_;
     const bool is_explicit = suite_->fixed_nonce == 4;
     for (std::size_t i = 0; i < 8; ++i) {
         const auto byte = static_cast<std::uint8_t>(number >> (56 - 8 * i));

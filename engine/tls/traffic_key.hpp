@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/tls/tls_suite.hpp"
+#include "shared/secret_value.hpp"
 
 #include <array>
 #include <cstdint>
@@ -17,13 +18,10 @@ class traffic_key {
     /// From a tls_session's secret: `secret` has at least suite.secret_size bytes. Throws std::runtime_error
     /// if libcrypto fails.
     traffic_key(const tls_suite& suite, std::span<const std::uint8_t> secret, std::uint64_t sequence);
-    traffic_key(const traffic_key&) = default;
-    traffic_key& operator=(const traffic_key&) = default;
-    ~traffic_key();
 
     [[nodiscard]] const tls_suite& suite() const noexcept { return *suite_; }
     [[nodiscard]] std::span<const std::uint8_t> key() const noexcept {
-        return {key_.data(), suite_->key_size};
+        return {key_->data(), suite_->key_size};
     }
 
     /// The nonce of record `sequence` (RFC 8446, 5.3; RFC 5288, 3; RFC 7905, 2).
@@ -42,9 +40,9 @@ class traffic_key {
     void derive();
 
     const tls_suite* suite_ = nullptr;
-    std::array<std::uint8_t, 48> secret_{}; ///< TLS 1.3 only
-    std::array<std::uint8_t, 32> key_{};
-    std::array<std::uint8_t, 12> iv_{}; ///< TLS 1.2 with AES: the first four bytes
+    secret_value<std::array<std::uint8_t, 48>> secret_; ///< TLS 1.3 only
+    secret_value<std::array<std::uint8_t, 32>> key_;
+    secret_value<std::array<std::uint8_t, 12>> iv_; ///< TLS 1.2 with AES: the first four bytes
 };
 
 } // namespace dlhandoff::engine
