@@ -7,7 +7,7 @@
 #include "mod_dlhandoff/module.hpp"
 #include "mod_dlhandoff/request_facts.hpp"
 #include "mod_dlhandoff/response_plan.hpp"
-#include "mod_dlhandoff/returned_connection.hpp"
+#include "mod_dlhandoff/return_terms.hpp"
 #include "mod_dlhandoff/tls_export.hpp"
 #include "shared/busy_response.hpp"
 

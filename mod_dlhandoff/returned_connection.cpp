@@ -1,25 +1,22 @@
 #include "mod_dlhandoff/returned_connection.hpp"
 
+#include "engine/client/tcp_progress.hpp"
 #include "engine/signal_mask.hpp"
 #include "mod_dlhandoff/child.hpp"
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/manager_user.hpp"
 #include "mod_dlhandoff/module.hpp"
 #include "mod_dlhandoff/return_socket.hpp"
-#include "mod_dlhandoff/tls_export.hpp"
 #include "shared/descriptor_passing.hpp"
 #include "shared/peer_user.hpp"
+#include "shared/trusted_user.hpp"
 #include "shared/unix_address.hpp"
 #include "shared/wire.hpp"
 
-#include <algorithm>
 #include <apr_portable.h>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <http_config.h>
-#include <http_core.h>
-#include <limits>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -39,21 +36,6 @@ struct returned {
     std::uint32_t requests = 0;
 };
 
-/// With mod_remoteip's PROXY protocol the connection began with a header that would be asked for again.
-bool has_proxy_header(const conn_rec* c) noexcept {
-    static const module* const remoteip = ap_find_linked_module("mod_remoteip.c");
-    return remoteip != nullptr && ap_get_module_config(c->conn_config, remoteip) != nullptr;
-}
-
-/// Whether httpd takes the socket's own peer for the client.
-bool is_peer(const conn_rec* c) noexcept {
-    apr_sockaddr_t* peer = nullptr;
-    apr_socket_t* const socket = ap_get_conn_socket(const_cast<conn_rec*>(c));
-    return socket != nullptr && apr_socket_addr_get(&peer, APR_REMOTE, socket) == APR_SUCCESS &&
-           (peer == c->client_addr ||
-            (apr_sockaddr_equal(peer, c->client_addr) != 0 && peer->port == c->client_addr->port));
-}
-
 /// mod_proxy makes connections of Unix sockets, too.
 bool was_accepted_there(int socket, const apr_socket_t* accepted) noexcept {
     apr_sockaddr_t* peer = nullptr;
@@ -68,14 +50,7 @@ bool was_accepted_there(int socket, const apr_socket_t* accepted) noexcept {
 bool may_return(uid_t user) {
     const child* const process = child::current();
     const char* const service = process != nullptr ? process->config().manager_socket : nullptr;
-    return service != nullptr ? may_be_manager(user, service) : user == 0 || user == ::geteuid();
-}
-
-bool is_client(int descriptor) noexcept {
-    int protocol = 0;
-    socklen_t size = sizeof protocol;
-    return ::getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
-           protocol == IPPROTO_TCP;
+    return service != nullptr ? may_be_manager(user, service) : is_trusted(user);
 }
 
 /// The client's connection, or what is wrong.
@@ -100,7 +75,7 @@ std::variant<returned, const char*> receive(int socket) {
                "same release?";
     if (message.descriptors_lost)
         return "no descriptors are left; raise the limit of open files";
-    if (message.descriptors.size() != 1 || !is_client(message.descriptors.front().get()))
+    if (message.descriptors.size() != 1 || !engine::is_tcp(message.descriptors.front().get()))
         return "it did not bring a client's TCP connection";
     return returned{std::move(message.descriptors.front()), said->requests};
 }
@@ -139,20 +114,6 @@ bool set_address(apr_socket_t* socket, apr_interface_e which) noexcept {
 }
 
 } // namespace
-
-return_terms return_terms_of(const request_rec* r) noexcept {
-    const conn_rec* const c = r->connection;
-    const server_rec* const server = r->server;
-    const std::string_view path = return_socket_path();
-    if (path.empty() || c->keepalive != AP_CONN_KEEPALIVE || server->keep_alive_timeout <= 0 ||
-        server_config_of(server).keep_alive == setting::off || is_tls(r->connection) || has_proxy_header(c) ||
-        !is_peer(c))
-        return {};
-    const auto timeout = std::max<apr_interval_time_t>(apr_time_as_msec(server->keep_alive_timeout), 1);
-    constexpr auto longest = std::numeric_limits<std::int32_t>::max();
-    return {path, static_cast<std::uint32_t>(std::min<apr_interval_time_t>(timeout, longest)),
-            static_cast<std::uint32_t>(c->keepalives)};
-}
 
 conn_rec* receive_returned(apr_pool_t*, server_rec* server, apr_socket_t* accepted, long, void*,
                            apr_bucket_alloc_t*) noexcept {

@@ -1,15 +1,8 @@
 #pragma once
 
-#include "shared/offer.hpp"
-
 #include <httpd.h>
 
 namespace dlhandoff::httpd {
-
-/// How this request's connection may go on after its response: back to httpd if the response promised
-/// keep-alive, its client is the peer of its socket and DLHandoffKeepAlive allows it; else it ends. Valid as
-/// long as the process.
-[[nodiscard]] return_terms return_terms_of(const request_rec* r) noexcept;
 
 /// Hook create_connection, before core's: what the MPM has accepted on the return socket becomes the client's
 /// connection, addresses and all. Who connects must be root, httpd's User or the service's, and must send one
