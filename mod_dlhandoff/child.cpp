@@ -1,6 +1,7 @@
 #include "mod_dlhandoff/child.hpp"
 
 #include "mod_dlhandoff/child_end.hpp"
+#include "mod_dlhandoff/inherited.hpp"
 #include "mod_dlhandoff/manager_trouble.hpp"
 #include "mod_dlhandoff/module.hpp"
 #include "mod_dlhandoff/tls_export.hpp"
@@ -23,7 +24,7 @@ child::child(const server_config& config) : config_(config) {
     if (config.manager_socket != nullptr)
         service_.emplace(config.manager_socket, config.claim_timeout);
     else
-        embedded_.emplace(config.transfer_log, config.embedded_limits, config.limit_ledger,
+        embedded_.emplace(from_parent().transfer_log, config.embedded_limits, from_parent().limit_ledger,
                           report_return_trouble);
 }
 

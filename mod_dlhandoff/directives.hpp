@@ -1,6 +1,5 @@
 #pragma once
 
-#include "engine/limits/ledger.hpp"
 #include "engine/limits/limits.hpp"
 #include "shared/offer.hpp"
 
@@ -41,10 +40,8 @@ struct server_config {
     const char* manager_socket = nullptr; ///< the service's; nullptr: embedded
     std::chrono::microseconds claim_timeout = std::chrono::milliseconds(250);
     engine::limits embedded_limits{.queue = 1000}; ///< of the embedded manager
-    const engine::ledger* limit_ledger = nullptr;  ///< what the children use of them; nullptr: not embedded
     const char* embedded_limit = nullptr;          ///< the last directive that set one of them
     const char* transfer_log_path = nullptr;
-    int transfer_log = -1; ///< open for appending from open_logs on, closed with pconf
 };
 
 [[nodiscard]] const directory_config& directory_config_of(const request_rec* r) noexcept;

@@ -1,6 +1,7 @@
 #include "mod_dlhandoff/limit_ledger.hpp"
 
 #include "mod_dlhandoff/directives.hpp"
+#include "mod_dlhandoff/inherited.hpp"
 #include "mod_dlhandoff/module.hpp"
 
 #include <algorithm>
@@ -13,6 +14,7 @@ namespace dlhandoff::httpd {
 namespace {
 
 apr_status_t forget(void* made) noexcept {
+    from_parent().limit_ledger = nullptr;
     delete static_cast<engine::ledger*>(made);
     return APR_SUCCESS;
 }
@@ -20,7 +22,7 @@ apr_status_t forget(void* made) noexcept {
 } // namespace
 
 int make_limit_ledger(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* main_server) noexcept try {
-    server_config& config = server_config_of(main_server);
+    const server_config& config = server_config_of(main_server);
     const engine::limits& limits = config.embedded_limits;
     if (config.manager_socket != nullptr || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return OK;
@@ -33,7 +35,7 @@ int make_limit_ledger(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* m
         limited ? engine::ledger::common_bits : engine::ledger::min_bits));
     // The parent's: a child's mapping goes with the child, after its engine.
     apr_pool_cleanup_register(pconf, made, forget, apr_pool_cleanup_null);
-    config.limit_ledger = made;
+    from_parent().limit_ledger = made;
     return OK;
 } catch (const std::exception& failure) {
     // Not worth a restart that fails.

@@ -1,6 +1,7 @@
 #include "mod_dlhandoff/transfer_log_file.hpp"
 
 #include "mod_dlhandoff/directives.hpp"
+#include "mod_dlhandoff/inherited.hpp"
 #include "mod_dlhandoff/module.hpp"
 
 #include <apr_pools.h>
@@ -11,29 +12,29 @@
 namespace dlhandoff::httpd {
 namespace {
 
-apr_status_t close_transfer_log(void* config) noexcept {
-    auto& main = *static_cast<server_config*>(config);
-    ::close(main.transfer_log);
-    main.transfer_log = -1;
+apr_status_t close_transfer_log(void*) noexcept {
+    ::close(from_parent().transfer_log);
+    from_parent().transfer_log = -1;
     return APR_SUCCESS;
 }
 
 } // namespace
 
 int open_transfer_log(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* main_server) noexcept {
-    server_config& config = server_config_of(main_server);
+    const server_config& config = server_config_of(main_server);
+    int& transfer_log = from_parent().transfer_log;
     // In both readings of the configuration at start: after the first httpd has left the terminal, and nobody
     // would see the error.
     if (config.transfer_log_path == nullptr)
         return OK;
-    config.transfer_log = ::open(config.transfer_log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-    if (config.transfer_log < 0) {
+    transfer_log = ::open(config.transfer_log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    if (transfer_log < 0) {
         ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, errno, main_server,
                      "DLHandoffTransferLog: could not open %s for appending; its directory must exist",
                      config.transfer_log_path);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    apr_pool_cleanup_register(pconf, &config, close_transfer_log, apr_pool_cleanup_null);
+    apr_pool_cleanup_register(pconf, nullptr, close_transfer_log, apr_pool_cleanup_null);
     return OK;
 }
 
