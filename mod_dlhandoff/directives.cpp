@@ -22,11 +22,11 @@ directory_config& own(void* config) noexcept {
     return *static_cast<directory_config*>(config);
 }
 
-const char* set_on_off(cmd_parms* cmd, const char* value, setting& into) noexcept {
+const char* set_on_off(cmd_parms* cmd, const char* value, std::optional<bool>& into) noexcept {
     if (strcasecmp(value, "On") == 0)
-        into = setting::on;
+        into = true;
     else if (strcasecmp(value, "Off") == 0)
-        into = setting::off;
+        into = false;
     else
         return apr_psprintf(cmd->pool, "%s: '%s' is not allowed; allowed are On and Off", cmd->cmd->name,
                             value);
@@ -58,7 +58,6 @@ const char* set_min_size(cmd_parms* cmd, void* config, const char* value) noexce
             "(such as 64K), and 0 for no minimum",
             value);
     own(config).min_size = *size;
-    own(config).has_min_size = true;
     return nullptr;
 }
 
@@ -103,16 +102,15 @@ const char* set_rate(cmd_parms* cmd, void* config, const char* rate, const char*
             "(such as 500K after 10M); 0 for no limit",
             rate, word != nullptr ? " " : "", word != nullptr ? word : "", after != nullptr ? " " : "",
             after != nullptr ? after : "");
-    own(config).rate = {*speed, *free};
-    own(config).has_rate = true;
+    own(config).rate = pace{*speed, *free};
     return nullptr;
 }
 
 const char* set_when_full(cmd_parms* cmd, void* config, const char* value) noexcept {
     if (strcasecmp(value, "serve") == 0)
-        own(config).busy_when_full = setting::off;
+        own(config).busy_when_full = false;
     else if (strcasecmp(value, "busy") == 0)
-        own(config).busy_when_full = setting::on;
+        own(config).busy_when_full = true;
     else
         return apr_psprintf(cmd->pool,
                             "DLHandoffWhenFull: '%s' is not allowed; allowed are serve (httpd serves the "
@@ -222,6 +220,13 @@ const char* set_transfer_log(cmd_parms* cmd, void*, const char* value) noexcept 
     return nullptr;
 }
 
+/// For merging: what the inner place sets counts. A value is an optional or a pointer.
+template <class Value>
+void take_if_set(Value& outer, const Value& inner) noexcept {
+    if (inner)
+        outer = inner;
+}
+
 constexpr int server_or_directory = RSRC_CONF | ACCESS_CONF;
 constexpr int anywhere = server_or_directory | OR_FILEINFO;
 
@@ -273,24 +278,13 @@ void* create_directory_config(apr_pool_t* pool, char*) noexcept {
 void* merge_directory_config(apr_pool_t* pool, void* base, void* added) noexcept {
     auto* merged = new (apr_palloc(pool, sizeof(directory_config))) directory_config(own(base));
     const directory_config& more = own(added);
-    if (more.handoff != setting::unset)
-        merged->handoff = more.handoff;
-    if (more.has_min_size) {
-        merged->min_size = more.min_size;
-        merged->has_min_size = true;
-    }
-    if (more.tag != nullptr)
-        merged->tag = more.tag;
-    if (more.client != nullptr)
-        merged->client = more.client;
-    if (more.transfer_class != nullptr)
-        merged->transfer_class = more.transfer_class;
-    if (more.has_rate) {
-        merged->rate = more.rate;
-        merged->has_rate = true;
-    }
-    if (more.busy_when_full != setting::unset)
-        merged->busy_when_full = more.busy_when_full;
+    take_if_set(merged->handoff, more.handoff);
+    take_if_set(merged->min_size, more.min_size);
+    take_if_set(merged->tag, more.tag);
+    take_if_set(merged->client, more.client);
+    take_if_set(merged->transfer_class, more.transfer_class);
+    take_if_set(merged->rate, more.rate);
+    take_if_set(merged->busy_when_full, more.busy_when_full);
     return merged;
 }
 
@@ -306,10 +300,8 @@ void* merge_server_config(apr_pool_t* pool, void* base, void* added) noexcept {
     auto* merged =
         new (apr_palloc(pool, sizeof(server_config))) server_config(*static_cast<server_config*>(base));
     const auto& more = *static_cast<server_config*>(added);
-    if (more.tls != setting::unset)
-        merged->tls = more.tls;
-    if (more.keep_alive != setting::unset)
-        merged->keep_alive = more.keep_alive;
+    take_if_set(merged->tls, more.tls);
+    take_if_set(merged->keep_alive, more.keep_alive);
     return merged;
 }
 

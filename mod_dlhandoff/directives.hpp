@@ -9,34 +9,30 @@
 #include <chrono>
 #include <cstdint>
 #include <http_config.h>
+#include <optional>
 
 namespace dlhandoff::httpd {
-
-/// A directive with On and Off.
-enum class setting : std::uint8_t { unset, off, on };
 
 /// Directives that may stand in a server, virtual host, directory or .htaccess. Lives in httpd's pools; what
 /// is not set inherits.
 struct directory_config {
-    setting handoff = setting::unset;
-    bool has_min_size = false;
-    std::uint64_t min_size = default_min_size; ///< bytes in files
+    std::optional<bool> handoff;
+    std::optional<std::uint64_t> min_size; ///< bytes in files; unset: default_min_size
     const ap_expr_info_t* tag = nullptr;
     const ap_expr_info_t* client = nullptr; ///< whom limits count against; nullptr: the client's address
     const char* transfer_class = nullptr;   ///< nullptr: the class "default"
-    bool has_rate = false;
-    pace rate;
-    setting busy_when_full = setting::unset; ///< on: 503 instead of httpd's serving
+    std::optional<pace> rate;
+    std::optional<bool> busy_when_full; ///< 503 instead of httpd's serving; unset is off
 
     static constexpr std::uint64_t default_min_size = 1024 * 1024;
-    [[nodiscard]] bool on() const noexcept { return handoff == setting::on; }
+    [[nodiscard]] bool on() const noexcept { return handoff.value_or(false); }
 };
 
 /// Directives of a server: `tls` and `keep_alive` of each virtual host, the others of the main server. Lives
 /// in pconf: as long as one reading of the configuration.
 struct server_config {
-    setting tls = setting::unset;         ///< DLHandoffTLS; unset is on
-    setting keep_alive = setting::unset;  ///< DLHandoffKeepAlive; unset is on
+    std::optional<bool> tls;              ///< DLHandoffTLS; unset is on
+    std::optional<bool> keep_alive;       ///< DLHandoffKeepAlive; unset is on
     const char* manager_socket = nullptr; ///< the service's; nullptr: embedded
     std::chrono::microseconds claim_timeout = std::chrono::milliseconds(250);
     engine::limits embedded_limits{.queue = 1000}; ///< of the embedded manager

@@ -74,7 +74,7 @@ std::optional<decline_reason> check_filters(const ap_filter_t* own) noexcept {
         if (name.find("ssl") == std::string_view::npos && name.find("tls") == std::string_view::npos)
             return decline_reason::filter;
         // mod_ssl's own, which it names "SSL/TLS ...": its keys can be had (tls_export.hpp).
-        if (!name.starts_with("ssl/tls ") || server_config_of(own->r->server).tls == setting::off)
+        if (!name.starts_with("ssl/tls ") || !server_config_of(own->r->server).tls.value_or(true))
             return decline_reason::tls;
     }
     return std::nullopt;

@@ -85,9 +85,9 @@ handoff_result hand_off(ap_filter_t* filter, apr_bucket_brigade* response) {
     if (const auto wrong = check_filters(filter))
         return {*wrong};
     const return_terms back = return_terms_of(r);
-    const auto planned =
-        response_plan::of(response, directory_config_of(r).min_size,
-                          back.path.empty() ? connection_end::close : connection_end::keep_alive);
+    const auto planned = response_plan::of(
+        response, directory_config_of(r).min_size.value_or(directory_config::default_min_size),
+        back.path.empty() ? connection_end::close : connection_end::keep_alive);
     if (const auto* wrong = std::get_if<decline_reason>(&planned))
         return {*wrong};
     const auto& plan = std::get<response_plan>(planned);
@@ -110,7 +110,7 @@ handoff_result hand_off(ap_filter_t* filter, apr_bucket_brigade* response) {
         tls = &*std::get<secret_value<tls_session>>(exported);
     }
     auto made = offer::make(facts_of(r), plan.files(), plan.pieces(), plan.memory(), tls, back,
-                            directory_config_of(r).rate);
+                            directory_config_of(r).rate.value_or(pace{}));
     if (const auto* wrong = std::get_if<refusal>(&made))
         return {*wrong};
     auto& offered = std::get<offer>(made);
@@ -189,7 +189,7 @@ apr_status_t handle(ap_filter_t* filter, filter_state& state, apr_bucket_brigade
     note_decline(r, *result.declined);
     if (child* const process = child::current()) {
         if (*result.declined == decline{refusal::full} &&
-            directory_config_of(r).busy_when_full == setting::on) {
+            directory_config_of(r).busy_when_full.value_or(false)) {
             try {
                 return say_busy(filter, brigade, *process);
             } catch (const std::bad_alloc&) { // then httpd serves

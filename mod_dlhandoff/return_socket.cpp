@@ -64,7 +64,7 @@ void unlink_when_httpd_stops(apr_pool_t* pconf) noexcept {
 
 bool is_wanted(const server_rec* main_server) noexcept {
     for (const server_rec* server = main_server; server != nullptr; server = server->next)
-        if (server->keep_alive != 0 && server_config_of(server).keep_alive != setting::off)
+        if (server->keep_alive != 0 && server_config_of(server).keep_alive.value_or(true))
             return true;
     return false;
 }

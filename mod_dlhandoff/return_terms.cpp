@@ -35,7 +35,7 @@ return_terms return_terms_of(const request_rec* r) noexcept {
     const server_rec* const server = r->server;
     const std::string_view path = return_socket_path();
     if (path.empty() || c->keepalive != AP_CONN_KEEPALIVE || server->keep_alive_timeout <= 0 ||
-        server_config_of(server).keep_alive == setting::off || is_tls(r->connection) || has_proxy_header(c) ||
+        !server_config_of(server).keep_alive.value_or(true) || is_tls(r->connection) || has_proxy_header(c) ||
         !is_peer(c))
         return {};
     const auto timeout = std::max<apr_interval_time_t>(apr_time_as_msec(server->keep_alive_timeout), 1);
