@@ -16,6 +16,10 @@ dlhandoff_ask(APR_INCLUDE_DIR ${APR_CONFIG} --includedir)
 dlhandoff_ask(APU_INCLUDE_DIR ${APU_CONFIG} --includedir)
 dlhandoff_ask(APR_CPPFLAGS ${APR_CONFIG} --cppflags)
 separate_arguments(APR_CPPFLAGS)
+# For tests: httpd itself brings them for its modules.
+dlhandoff_ask(APR_LIBRARIES ${APU_CONFIG} --link-ld)
+dlhandoff_ask(APR_LIBRARY ${APR_CONFIG} --link-ld)
+separate_arguments(APR_LIBRARIES UNIX_COMMAND "${APR_LIBRARIES} ${APR_LIBRARY}")
 set(HTTPD_PROGRAM "${HTTPD_SBIN_DIR}/${HTTPD_PROGRAM_NAME}")
 
 add_library(httpd_headers INTERFACE)

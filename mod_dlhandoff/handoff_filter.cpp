@@ -4,6 +4,7 @@
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/eligibility.hpp"
 #include "mod_dlhandoff/manager_trouble.hpp"
+#include "mod_dlhandoff/memory_bucket.hpp"
 #include "mod_dlhandoff/module.hpp"
 #include "mod_dlhandoff/request_facts.hpp"
 #include "mod_dlhandoff/response_plan.hpp"
@@ -45,11 +46,6 @@ bool ends_response(apr_bucket_brigade* brigade) noexcept {
         if (APR_BUCKET_IS_EOS(bucket))
             return true;
     return false;
-}
-
-bool is_memory(const apr_bucket* bucket) noexcept {
-    return APR_BUCKET_IS_HEAP(bucket) || APR_BUCKET_IS_POOL(bucket) || APR_BUCKET_IS_TRANSIENT(bucket) ||
-           APR_BUCKET_IS_IMMORTAL(bucket);
 }
 
 /// httpd's HTTP_HEADER filter passes the head on its own, as heap data.

@@ -1,5 +1,6 @@
 #include "mod_dlhandoff/response_plan.hpp"
 
+#include "mod_dlhandoff/memory_bucket.hpp"
 #include "mod_dlhandoff/response_head.hpp"
 
 #include <algorithm>
@@ -9,11 +10,6 @@
 
 namespace dlhandoff::httpd {
 namespace {
-
-bool is_memory(const apr_bucket* bucket) noexcept {
-    return APR_BUCKET_IS_HEAP(bucket) || APR_BUCKET_IS_POOL(bucket) || APR_BUCKET_IS_TRANSIENT(bucket) ||
-           APR_BUCKET_IS_IMMORTAL(bucket) || APR_BUCKET_IS_MMAP(bucket);
-}
 
 /// What can be said without reading anything, so that the many small responses are declined at once.
 std::optional<decline_reason> check_buckets(apr_bucket_brigade* response, std::uint64_t min_size) noexcept {
