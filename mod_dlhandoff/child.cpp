@@ -28,7 +28,7 @@ child::child(const server_config& config) : config_(config) {
                           report_return_trouble);
 }
 
-void child::init(apr_pool_t* pchild, server_rec* main_server) noexcept try {
+void child::make(apr_pool_t* pchild, server_rec* main_server) noexcept try {
     the_child = new child(server_config_of(main_server));
     if (the_child->embedded_)
         end_with_child(pchild, *the_child->embedded_);

@@ -21,8 +21,8 @@ class child {
     /// This process's; nullptr if there was no memory for it.
     [[nodiscard]] static child* current() noexcept;
 
-    /// Hook child_init.
-    static void init(apr_pool_t* pchild, server_rec* main_server) noexcept;
+    /// Hook child_init: makes this process's. Without it, httpd serves all downloads of this process itself.
+    static void make(apr_pool_t* pchild, server_rec* main_server) noexcept;
 
     [[nodiscard]] const server_config& config() const noexcept { return config_; }
 

@@ -106,7 +106,7 @@ void end_with_child(apr_pool_t* pchild, embedded_manager& manager) noexcept {
     apr_pool_pre_cleanup_register(pchild, nullptr, end_downloads);
 }
 
-void child_stopping(apr_pool_t*, int graceful) noexcept {
+void cut_unless_graceful(apr_pool_t*, int graceful) noexcept {
     if (graceful == 0 && !is_prefork) {
         told_to_end_at_once = 1;
         if (the_manager != nullptr)

@@ -15,7 +15,7 @@ namespace dlhandoff::httpd {
 /// In child_init: arranges for `manager` to end with the child. It must live as long as the process.
 void end_with_child(apr_pool_t* pchild, embedded_manager& manager) noexcept;
 
-/// Hook.
-void child_stopping(apr_pool_t* pchild, int graceful) noexcept;
+/// Hook child_stopping.
+void cut_unless_graceful(apr_pool_t* pchild, int graceful) noexcept;
 
 } // namespace dlhandoff::httpd

@@ -142,7 +142,7 @@ extern "C" void on_message(int write, int, int type, const void* data, std::size
     }
 }
 
-extern "C" int on_init_server(server_rec* s, apr_pool_t* pconf, int is_proxy, SSL_CTX* ctx) {
+extern "C" int watch_keys(server_rec* s, apr_pool_t* pconf, int is_proxy, SSL_CTX* ctx) {
     if (is_proxy != 0)
         return OK;
     const char* why_not = "";
@@ -166,7 +166,7 @@ extern "C" int on_init_server(server_rec* s, apr_pool_t* pconf, int is_proxy, SS
     return OK;
 }
 
-extern "C" int on_pre_handshake(conn_rec* c, SSL* ssl, int is_proxy) {
+extern "C" int watch_connection(conn_rec* c, SSL* ssl, int is_proxy) {
     if (is_proxy != 0 || library == nullptr)
         return OK;
     auto* const seen = new (apr_palloc(c->pool, sizeof(observed))) observed;
@@ -179,12 +179,12 @@ extern "C" int on_pre_handshake(conn_rec* c, SSL* ssl, int is_proxy) {
 
 } // namespace
 
-void register_tls_hooks() noexcept {
+void watch_tls() noexcept {
     library = nullptr;
     said_why_not = false;
     earlier_callbacks = nullptr;
-    APR_OPTIONAL_HOOK(ssl, init_server, on_init_server, nullptr, nullptr, APR_HOOK_LAST);
-    APR_OPTIONAL_HOOK(ssl, pre_handshake, on_pre_handshake, nullptr, nullptr, APR_HOOK_LAST);
+    APR_OPTIONAL_HOOK(ssl, init_server, watch_keys, nullptr, nullptr, APR_HOOK_LAST);
+    APR_OPTIONAL_HOOK(ssl, pre_handshake, watch_connection, nullptr, nullptr, APR_HOOK_LAST);
 }
 
 bool is_tls(conn_rec* c) noexcept {

@@ -15,8 +15,9 @@
 /// on being called.
 namespace dlhandoff::httpd {
 
-/// At hook registration: asks mod_ssl for its hooks, if it is there.
-void register_tls_hooks() noexcept;
+/// At hook registration: looks on at mod_ssl's connections from now on, if it is there, by its optional hooks
+/// init_server, as it starts, and pre_handshake, for each connection.
+void watch_tls() noexcept;
 
 /// Whether the connection is one of mod_ssl's.
 [[nodiscard]] bool is_tls(conn_rec* c) noexcept;
