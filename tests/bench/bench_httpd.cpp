@@ -8,6 +8,7 @@
 /// serves
 ///    the downloads itself (stock), and with the embedded manager and the service.
 #include "mod_dlhandoff/manager_client.hpp"
+#include "tests/bench/bench_main.hpp"
 #include "tests/bench/descriptor_limit.hpp"
 #include "tests/bench/fast_clients.hpp"
 #include "tests/bench/http_probe.hpp"
@@ -19,10 +20,8 @@
 #include "tests/integration/harness/private_httpd.hpp"
 #include "tests/integration/harness/private_manager.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <fcntl.h>
 #include <filesystem>
@@ -247,11 +246,5 @@ int main(int argc, char** argv) {
         ->delimiter(',')
         ->check(CLI::IsMember({"stock", "embedded", "service"}));
     app.option_defaults()->always_capture_default();
-    CLI11_PARSE(app, argc, argv);
-    try {
-        dlhandoff::bench::run(asked);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "bench_httpd: %s\n", error.what());
-        return EXIT_FAILURE;
-    }
+    return dlhandoff::bench::run_main(app, argc, argv, [&] { dlhandoff::bench::run(asked); });
 }

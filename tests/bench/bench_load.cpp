@@ -2,6 +2,7 @@
 /// fast, clients that are slow, visitors who want a small page; and the least server, to compare with. Each
 /// way prints JSON objects, one a line.
 #include "tests/bench/asking_clients.hpp"
+#include "tests/bench/bench_main.hpp"
 #include "tests/bench/cpu_time.hpp"
 #include "tests/bench/descriptor_limit.hpp"
 #include "tests/bench/memory_use.hpp"
@@ -9,11 +10,9 @@
 #include "tests/bench/sendfile_server.hpp"
 #include "tests/bench/slow_clients.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <poll.h>
@@ -207,8 +206,7 @@ int main(int argc, char** argv) {
     serve_command->add_option("--listen", listen, "ADDRESS:PORT")->required();
     serve_command->add_option("--root", folder, "What to serve")->required();
 
-    CLI11_PARSE(app, argc, argv);
-    try {
+    return run_main(app, argc, argv, [&] {
         (void)raise_descriptor_limit();
         if (*fast_command)
             run_fast(fast);
@@ -218,8 +216,5 @@ int main(int argc, char** argv) {
             run_probes(probe);
         else
             serve_with_sendfile(parse_address(listen), folder);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "bench_load: %s\n", error.what());
-        return EXIT_FAILURE;
-    }
+    });
 }

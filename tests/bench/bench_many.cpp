@@ -2,6 +2,7 @@
 /// starts duplicates. The clients are several processes, each with an address of its own. What it costs:
 /// memory of all managers, TCP memory of the machine (clients' included), and what a visitor's click takes
 /// meanwhile.
+#include "tests/bench/bench_main.hpp"
 #include "tests/bench/descriptor_limit.hpp"
 #include "tests/bench/http_probe.hpp"
 #include "tests/bench/httpd_address.hpp"
@@ -12,10 +13,8 @@
 #include "tests/integration/harness/private_httpd.hpp"
 #include "tests/integration/harness/private_manager.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -150,11 +149,5 @@ int main(int argc, char** argv) {
     app.add_option("--mpm", asked.mpm)->check(CLI::IsMember({"prefork", "worker", "event"}));
     app.add_option("--workers", asked.workers, "MaxRequestWorkers")->check(CLI::Range(1, 1000));
     app.option_defaults()->always_capture_default();
-    CLI11_PARSE(app, argc, argv);
-    try {
-        dlhandoff::bench::run(asked);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "bench_many: %s\n", error.what());
-        return EXIT_FAILURE;
-    }
+    return dlhandoff::bench::run_main(app, argc, argv, [&] { dlhandoff::bench::run(asked); });
 }

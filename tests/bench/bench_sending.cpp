@@ -12,6 +12,7 @@
 /// engine's least TCP_NOTSENT_LOWAT, whose share of the work is the engine's.
 #include "engine/engine.hpp"
 #include "engine/transfer.hpp"
+#include "tests/bench/bench_main.hpp"
 #include "tests/bench/cpu_time.hpp"
 #include "tests/bench/fast_clients.hpp"
 #include "tests/bench/loopback.hpp"
@@ -20,12 +21,10 @@
 #include "tests/bench/sample.hpp"
 #include "tests/bench/sendfile_loop.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <vector>
 
@@ -155,11 +154,5 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--gigabytes", asked.gigabytes, "Sent in one measurement")->capture_default_str();
     app.add_flag("--copy", asked.copy, "Clients copy what they read: slower than the sender");
-    CLI11_PARSE(app, argc, argv);
-    try {
-        dlhandoff::bench::run(asked);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "bench_sending: %s\n", error.what());
-        return EXIT_FAILURE;
-    }
+    return dlhandoff::bench::run_main(app, argc, argv, [&] { dlhandoff::bench::run(asked); });
 }

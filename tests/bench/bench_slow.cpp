@@ -7,6 +7,7 @@
 /// (/proc/net/sockstat), which a real server does not pay for: so the manager's sockets are also counted
 /// alone (SO_MEMINFO). A bit of what they hold would be on the line instead.
 #include "engine/engine.hpp"
+#include "tests/bench/bench_main.hpp"
 #include "tests/bench/descriptor_limit.hpp"
 #include "tests/bench/loopback.hpp"
 #include "tests/bench/memory_use.hpp"
@@ -14,9 +15,7 @@
 #include "tests/bench/sample.hpp"
 #include "tests/bench/slow_clients.hpp"
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <thread>
 
@@ -158,11 +157,5 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(1.0, 1e4))
         ->capture_default_str();
     app.add_flag("--tls", asked.tls, "In TLS records, which the clients drop as they are");
-    CLI11_PARSE(app, argc, argv);
-    try {
-        dlhandoff::bench::run(asked);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "bench_slow: %s\n", error.what());
-        return EXIT_FAILURE;
-    }
+    return dlhandoff::bench::run_main(app, argc, argv, [&] { dlhandoff::bench::run(asked); });
 }

@@ -5,6 +5,7 @@
 /// tcp(7)), so that the server is the bottleneck. CPU time is that of all processes of a server. What
 /// bench_sending says about loopback holds here too: the deeper a server queues, the more of its sending is
 /// on the clients' account. Hence the second figure, of server and clients together.
+#include "tests/bench/bench_main.hpp"
 #include "tests/bench/cpu_time.hpp"
 #include "tests/bench/fast_clients.hpp"
 #include "tests/bench/median.hpp"
@@ -14,11 +15,9 @@
 #include "tests/integration/harness/private_httpd.hpp"
 #include "tests/integration/harness/private_manager.hpp"
 
-#include <CLI/CLI.hpp>
 #include <arpa/inet.h>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -156,11 +155,5 @@ int main(int argc, char** argv) {
         ->delimiter(',')
         ->check(CLI::IsMember({"dlhandoff", "nginx", "httpd"}));
     app.option_defaults()->always_capture_default();
-    CLI11_PARSE(app, argc, argv);
-    try {
-        dlhandoff::bench::run(asked);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "bench_tls: %s\n", error.what());
-        return EXIT_FAILURE;
-    }
+    return dlhandoff::bench::run_main(app, argc, argv, [&] { dlhandoff::bench::run(asked); });
 }
