@@ -16,11 +16,15 @@
 #include <string_view>
 #include <utility>
 
-// mod_ssl's optional hooks; Debian ships no header that declares them (mod_ssl_openssl.h).
+#if __has_include(<mod_ssl_openssl.h>)
+#include <mod_ssl_openssl.h>
+#else
+// mod_ssl's optional hooks, as mod_ssl_openssl.h declares them: not every httpd comes with that header.
 extern "C" {
 using ssl_HOOK_init_server_t = int(server_rec*, apr_pool_t*, int, SSL_CTX*);
 using ssl_HOOK_pre_handshake_t = int(conn_rec*, SSL*, int);
 }
+#endif
 
 namespace dlhandoff::httpd {
 namespace {

@@ -196,9 +196,10 @@ TEST(offer, says_how_the_connection_goes_on) {
     EXPECT_EQ(offer_of(with({})).returning(), return_terms{});
     const std::string longest = "/" + std::string(unix_address::longest_path - 1, 'x');
     EXPECT_EQ(offer_of(with({longest, 1, 0})).returning().path, longest);
-    for (const return_terms& wrong :
-         {return_terms{"", 1, 0}, return_terms{"/path", 0, 0}, return_terms{"relative", 1, 0},
-          return_terms{longest + 'x', 1, 0}, return_terms{std::string_view("/\0x", 3), 1, 0}})
+    const std::string too_long = longest + 'x';
+    const std::vector<return_terms> all_wrong{
+        {"", 1, 0}, {"/path", 0, 0}, {"relative", 1, 0}, {too_long, 1, 0}, {std::string_view("/\0x", 3), 1, 0}};
+    for (const return_terms& wrong : all_wrong)
         EXPECT_EQ(reason_of(with(wrong)), refusal::malformed) << wrong.path;
     tls_session session;
     session.version = 0x0304;
