@@ -1,5 +1,7 @@
+#include "engine/transfer.hpp"
 #include "tests/unit/engine/download.hpp"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <filesystem>
 #include <gmock/gmock.h>
@@ -13,6 +15,7 @@
 namespace dlhandoff::test {
 namespace {
 
+using engine::transfer;
 using nlohmann::json;
 
 /// Descriptors that this process has open (and one that counts them).
@@ -195,6 +198,44 @@ TEST_F(transfer_test, input_that_nobody_asked_for_does_not_cut_the_end_off) {
     offer_to(runner, file);
     const std::string more(50'000, 'p');
     ASSERT_GT(::send(connection.client.get(), more.data(), more.size(), MSG_DONTWAIT | MSG_NOSIGNAL), 0);
+    EXPECT_EQ(receive_all(runner)["outcome"], "complete");
+    EXPECT_TRUE(received == head + file.content());
+}
+
+TEST_F(transfer_test, a_client_that_uploads_all_before_it_reads_gets_everything) {
+    // More than either direction's buffers hold.
+    const sample_file file(4'000'000);
+    const std::string upload(32'000'000, 'u');
+    running_engine runner;
+    offer_to(runner, file);
+    std::size_t sent = 0;
+    ASSERT_TRUE(runner.run_until(
+        [&] {
+            const ssize_t taken = ::send(connection.client.get(), upload.data() + sent, upload.size() - sent,
+                                         MSG_DONTWAIT | MSG_NOSIGNAL);
+            sent += static_cast<std::size_t>(std::max<ssize_t>(taken, 0));
+            return sent == upload.size();
+        },
+        std::chrono::seconds(30)))
+        << "sent " << sent;
+    EXPECT_EQ(receive_all(runner)["outcome"], "complete");
+    EXPECT_TRUE(received == head + file.content());
+}
+
+TEST_F(transfer_test, a_client_that_uploads_for_long_after_the_response_is_not_reset) {
+    const sample_file file(1000);
+    running_engine runner;
+    offer_to(runner, file);
+    const auto until = engine::clock::now() + transfer::linger + std::chrono::seconds(1);
+    auto next_piece = engine::clock::now();
+    ASSERT_TRUE(runner.run_until([&] {
+        const auto now = engine::clock::now();
+        if (now >= next_piece) {
+            next_piece = now + std::chrono::milliseconds(20);
+            EXPECT_EQ(::send(connection.client.get(), "upload", 6, MSG_NOSIGNAL), 6);
+        }
+        return now >= until;
+    }));
     EXPECT_EQ(receive_all(runner)["outcome"], "complete");
     EXPECT_TRUE(received == head + file.content());
 }

@@ -197,8 +197,11 @@ TEST(offer, says_how_the_connection_goes_on) {
     const std::string longest = "/" + std::string(unix_address::longest_path - 1, 'x');
     EXPECT_EQ(offer_of(with({longest, 1, 0})).returning().path, longest);
     const std::string too_long = longest + 'x';
-    const std::vector<return_terms> all_wrong{
-        {"", 1, 0}, {"/path", 0, 0}, {"relative", 1, 0}, {too_long, 1, 0}, {std::string_view("/\0x", 3), 1, 0}};
+    const std::vector<return_terms> all_wrong{{"", 1, 0},
+                                              {"/path", 0, 0},
+                                              {"relative", 1, 0},
+                                              {too_long, 1, 0},
+                                              {std::string_view("/\0x", 3), 1, 0}};
     for (const return_terms& wrong : all_wrong)
         EXPECT_EQ(reason_of(with(wrong)), refusal::malformed) << wrong.path;
     tls_session session;
