@@ -1,5 +1,6 @@
 #include "mod_dlhandoff/eligibility.hpp"
 
+#include "engine/client/client_input.hpp"
 #include "engine/client/tcp_progress.hpp"
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/tls_export.hpp"
@@ -10,6 +11,7 @@
 #include <array>
 #include <cstring>
 #include <http_core.h>
+#include <http_request.h>
 #include <string_view>
 
 namespace dlhandoff::httpd {
@@ -125,6 +127,10 @@ std::optional<decline_reason> check_input(request_rec* r) noexcept {
     conn_rec* const c = r->connection;
     // c->data_in_input_filters says what was there after the request before this one: this request, then.
     apr_bucket_brigade* const peeked = apr_brigade_create(r->pool, c->bucket_alloc);
+    // Some clients send an empty line too many behind a request: httpd ignores it behind the response.
+    if (!is_tls(c))
+        (void)ap_check_pipeline(c, peeked, engine::most_empty_lines);
+    apr_brigade_cleanup(peeked);
     const apr_status_t status =
         ap_get_brigade(c->input_filters, peeked, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
     apr_off_t bytes = 0;

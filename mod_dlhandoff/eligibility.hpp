@@ -26,8 +26,8 @@ namespace dlhandoff::httpd {
 /// httpd does itself before a large response.
 [[nodiscard]] std::optional<decline_reason> check_output(ap_filter_t* own) noexcept;
 
-/// The client must not have sent anything after this request. What it has sent stays where httpd will read
-/// it.
+/// The client must not have sent anything after this request but empty lines, which are read away. What else
+/// it has sent stays where httpd will read it.
 [[nodiscard]] std::optional<decline_reason> check_input(request_rec* r) noexcept;
 
 /// The connection's descriptor, borrowed, if it is TCP.

@@ -1,5 +1,6 @@
 #include "engine/client/client_input.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <sys/socket.h>
@@ -25,6 +26,27 @@ client_input receive(int socket, char* into, std::size_t size, int flags) noexce
 client_input peek_input(int socket) noexcept {
     char first;
     return receive(socket, &first, sizeof first, MSG_PEEK);
+}
+
+client_input peek_request(int socket, std::uint8_t& lines) noexcept {
+    while (lines <= most_empty_lines) {
+        std::array<char, 2> first{};
+        ssize_t got;
+        do {
+            got = ::recv(socket, first.data(), first.size(), MSG_PEEK | MSG_DONTWAIT);
+        } while (got < 0 && errno == EINTR);
+        if (got <= 0)
+            break;
+        const bool has_return = first[0] == '\r';
+        if (has_return && got == 1)
+            return client_input::none;
+        if (first[has_return ? 1 : 0] != '\n')
+            return client_input::bytes;
+        if (receive(socket, first.data(), has_return ? 2 : 1, 0) != client_input::bytes)
+            break;
+        ++lines;
+    }
+    return peek_input(socket);
 }
 
 client_input drop_input(int socket) noexcept {

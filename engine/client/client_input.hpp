@@ -15,6 +15,14 @@ enum class client_input : std::uint8_t {
 /// Looks without reading or waiting.
 [[nodiscard]] client_input peek_input(int socket) noexcept;
 
+/// Empty lines before a request that are ignored at most. As many as httpd ignores after a response.
+inline constexpr std::uint8_t most_empty_lines = 10;
+
+/// Reads away the empty lines that a client may send before its next request (RFC 9112, 2.2) and adds them to
+/// `lines`, until these are more than most_empty_lines. Then looks as peek_input() does; half an empty line,
+/// a CR alone, is left unread and counts as `none`.
+[[nodiscard]] client_input peek_request(int socket, std::uint8_t& lines) noexcept;
+
 /// Reads away what is there, without copying it and without waiting; `bytes` if there may be more than one
 /// call should deal with.
 [[nodiscard]] client_input drop_input(int socket) noexcept;

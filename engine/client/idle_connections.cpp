@@ -35,6 +35,11 @@ class idle_connections::connection final : public event_handler, public deadline
         look();
     }
 
+    /// Whether the client's next request is there; empty lines are none.
+    [[nodiscard]] bool has_request(int client) noexcept {
+        return peek_request(client, empty_lines_) == client_input::bytes && !has_too_many_empty_lines();
+    }
+
     /// Its next request is there: the loop need not watch it.
     void start_unwatched(file_descriptor client) {
         client_ = std::move(client);
@@ -51,7 +56,7 @@ class idle_connections::connection final : public event_handler, public deadline
 
     /// The same without lingering: there are too many. With nothing unread, closing resets nothing.
     void make_room() {
-        if (peek_input(client_.get()) != client_input::bytes)
+        if (!has_request(client_.get()))
             return owner_.close(*this);
         start_returning();
         owner_.going_.set(*this, owner_.loop_.now());
@@ -89,8 +94,14 @@ class idle_connections::connection final : public event_handler, public deadline
         state_ = next;
     }
 
+    /// An httpd worker would wait for the request behind them, so they never go back.
+    [[nodiscard]] bool has_too_many_empty_lines() const noexcept { return empty_lines_ > most_empty_lines; }
+
     void look() {
-        switch (peek_input(client_.get())) {
+        const client_input input = peek_request(client_.get(), empty_lines_);
+        if (has_too_many_empty_lines())
+            return leave();
+        switch (input) {
         case client_input::none:
             if (owner_.stopped_ || keep_alive_ == std::chrono::milliseconds::zero())
                 leave();
@@ -161,7 +172,8 @@ class idle_connections::connection final : public event_handler, public deadline
     std::uint32_t requests_;
     file_descriptor client_;
     state state_ = state::waiting;
-    bool watched_ = false; ///< by the loop
+    std::uint8_t empty_lines_ = 0; ///< since it began to wait
+    bool watched_ = false;         ///< by the loop
 };
 
 idle_connections::idle_connections(event_loop& loop, return_policy policy, std::size_t most)
@@ -181,7 +193,7 @@ void idle_connections::take(file_descriptor client, const return_terms& back,
     } catch (const std::exception&) { // no memory: closed, as if its time were up
         return loop_.remove(client.get(), before);
     }
-    if (peek_input(client.get()) == client_input::bytes) {
+    if (taken->has_request(client.get())) {
         loop_.remove(client.get(), before);
         return taken.release()->start_unwatched(std::move(client));
     }

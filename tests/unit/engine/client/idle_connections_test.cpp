@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <nlohmann/json.hpp>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -139,6 +140,40 @@ TEST_F(idle_connections_test, a_request_that_came_while_the_response_was_sent_go
     const json line = json::parse(runner.log_lines().at(0));
     EXPECT_EQ(line["outcome"], "complete");
     EXPECT_EQ(line["sent"], line["expected"]);
+}
+
+TEST_F(idle_connections_test, empty_lines_are_no_request) {
+    const file_descriptor server(::dup(connection.server.get()));
+    const auto send = [&](std::string_view bytes) {
+        ASSERT_EQ(::send(connection.client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+                  static_cast<ssize_t>(bytes.size()));
+    };
+    const auto unread = [&] {
+        int bytes = -1;
+        EXPECT_EQ(::ioctl(server.get(), FIONREAD, &bytes), 0);
+        return bytes;
+    };
+    // While the response is sent, and behind it.
+    send("\r\n");
+    finish_download();
+    EXPECT_TRUE(runner.run_until([&] { return unread() == 0; }));
+    send("\n\r\n\r");
+    // Half a line is left: it may be the beginning of something else.
+    EXPECT_TRUE(runner.run_until([&] { return unread() == 1; }));
+    EXPECT_EQ(runner.engine.idle(), 1U);
+    EXPECT_FALSE(httpd.accept());
+    send("\n" + request);
+    const auto back = take_back();
+    EXPECT_EQ(read_all(back.client.get()), request);
+}
+
+TEST_F(idle_connections_test, one_that_sends_nothing_but_empty_lines_ends) {
+    finish_download();
+    const std::string lines = "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n";
+    ASSERT_EQ(::send(connection.client.get(), lines.data(), lines.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(lines.size()));
+    expect_clean_end();
+    EXPECT_FALSE(httpd.accept());
 }
 
 TEST_F(idle_connections_test, one_that_the_client_closes_is_gone) {
