@@ -266,10 +266,13 @@ transfer::step transfer::send_some(std::uint64_t most) {
 
 /// Before a turn: what the client has said.
 transfer::step transfer::hear_client() {
+    more_input_ = false;
     if (!input_)
         return step::sent;
-    const channel::heard heard = channel_->hear(client_.get(), shared_.workplace);
+    const auto after = returning().path.empty() ? connection_end::close : connection_end::keep_alive;
+    const channel::heard heard = channel_->hear(client_.get(), after, shared_.workplace);
     input_ = heard.unread;
+    more_input_ = heard.more;
     return heard.step == write_step::sent          ? step::sent
            : heard.step == write_step::client_gone ? step::client_gone
                                                    : step::failed;
@@ -283,7 +286,7 @@ void transfer::note_full() {
     note_held(tcp_progress::unacknowledged(client_.get()));
     if (!channel_->edge_will_come(client_.get()))
         set_deadline(now() + full_pause);
-    if (channel_->has_more_to_hear())
+    if (more_input_)
         shared_.owner.on_ready(*this);
 }
 
@@ -316,6 +319,7 @@ void transfer::start_lingering() {
     state_ = state::lingering;
     ask_pause_ms_ = first_ask_pause_ms;
     progressed_ = now();
+    linger_end_ = progressed_ + longest_linger;
     linger_turn();
 }
 
@@ -326,6 +330,9 @@ void transfer::linger_turn() {
         shut_ = ::shutdown(client_.get(), SHUT_WR) == 0;
     const client_input last = drop_input(client_.get());
     note_progress();
+    // It uploads still: a reset now could cost it the response.
+    if (std::exchange(input_, last == client_input::bytes) && last_acked_ == written())
+        progressed_ = std::min(now(), linger_end_ - linger);
     // A client that closes before our last bytes come answers them with a reset. recv(2) doesn't tell: once
     // the end of file has been read, it says nothing else (SOCK_DONE of the kernel).
     if (last == client_input::failed || (last == client_input::ended && is_over(client_.get())))
@@ -336,6 +343,8 @@ void transfer::linger_turn() {
     if (last == client_input::ended || now() >= progressed_ + linger)
         return end(outcome::complete);
     set_deadline(progressed_ + linger);
+    if (input_)
+        shared_.owner.on_ready(*this); // more than one turn reads away
 }
 
 /// The kernel doesn't say when the last byte is acknowledged: ask, less and less often.

@@ -75,8 +75,10 @@ class transfer final : public event_handler,
   public:
     /// Bytes given to the kernel in one turn at most, so that many fast clients share.
     static constexpr std::uint64_t quantum = 512 * 1024;
-    /// How long a client that has everything may take to close.
+    /// How long a client that has everything may be silent before it closes, and how long it may go on with
+    /// what it sends: as httpd's own lingering close.
     static constexpr std::chrono::seconds linger{2};
+    static constexpr std::chrono::seconds longest_linger{30};
 
     transfer(const transfer_surroundings& shared, offer offered, file_descriptor client,
              std::vector<file_reference> files, channel::pointer over);
@@ -170,6 +172,7 @@ class transfer final : public event_handler,
     clock::time_point started_{};  ///< with its turn
     clock::time_point blocked_at_{};
     clock::time_point progressed_{}; ///< when last_acked_ was last seen to grow
+    clock::time_point linger_end_{}; ///< whatever the client still sends then
     read_ahead::request* reading_ = nullptr;
     std::uint32_t ask_pause_ms_ = 0;
     std::uint16_t class_ = 0;
@@ -179,6 +182,7 @@ class transfer final : public event_handler,
     bool broken_ = false;  ///< the channel could not start: nothing can be sent
     bool shut_ = false;    ///< the FIN is behind the response
     bool input_ = false;   ///< the client has sent something that was not looked at
+    bool more_input_ = false; ///< of that, more than one turn listens to: no event tells of it
 };
 
 } // namespace dlhandoff::engine

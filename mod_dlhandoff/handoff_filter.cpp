@@ -1,5 +1,7 @@
 #include "mod_dlhandoff/handoff_filter.hpp"
 
+#include "engine/tls/tls_record.hpp"
+#include "engine/tls/tls_suite.hpp"
 #include "mod_dlhandoff/child.hpp"
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/eligibility.hpp"
@@ -33,6 +35,23 @@ struct filter_state {
     apr_bucket_brigade* held = nullptr; ///< the head, while the body has not come
     bool claimed = false;
 };
+
+/// What the log has to know of a request that httpd did not simply serve. In its request_config; lives in its
+/// pool.
+struct request_end {
+    bool was_told_busy = false; ///< answered by say_busy()
+    bool goes_on = false;       ///< handed off, and its connection goes on afterwards
+};
+
+/// Nothing for most requests.
+const request_end* end_of(const request_rec* r) noexcept {
+    return static_cast<const request_end*>(ap_get_module_config(r->request_config, &dlhandoff_module));
+}
+
+void set_end(request_rec* r, request_end end) noexcept {
+    ap_set_module_config(r->request_config, &dlhandoff_module,
+                         new (apr_palloc(r->pool, sizeof(request_end))) request_end(end));
+}
 
 void note_decline(request_rec* r, const decline& why) noexcept {
     const std::string_view word = name(why);
@@ -70,6 +89,17 @@ apr_status_t pass_on(ap_filter_t* filter, filter_state& state, apr_bucket_brigad
     return ap_pass_brigade(filter->next, brigade);
 }
 
+/// Bytes of a response on the wire, as the log has them of httpd's own: with its records, if it is sealed.
+std::uint64_t wire_bytes(std::uint64_t response, const tls_session* tls) noexcept {
+    const engine::tls_suite* const suite =
+        tls != nullptr ? engine::find_tls_suite(tls->version, tls->suite) : nullptr;
+    if (suite == nullptr)
+        return response;
+    constexpr std::uint64_t alert = 2; // close_notify
+    const std::uint64_t records = (response - 1) / engine::max_record_plaintext + 2;
+    return response + alert + records * engine::record_overhead(*suite);
+}
+
 handoff_result hand_off(ap_filter_t* filter, apr_bucket_brigade* response) {
     request_rec* const r = filter->r;
     conn_rec* const c = filter->c;
@@ -105,17 +135,19 @@ handoff_result hand_off(ap_filter_t* filter, apr_bucket_brigade* response) {
             return {*wrong};
         tls = &*std::get<secret_value<tls_session>>(exported);
     }
+    const bool goes_on = !back.path.empty();
     auto made = offer::make(facts_of(r), plan.files(), plan.pieces(), plan.memory(), tls, back,
                             directory_config_of(r).rate.value_or(pace{}));
     if (const auto* wrong = std::get_if<refusal>(&made))
         return {*wrong};
     auto& offered = std::get<offer>(made);
-    const std::uint64_t bytes = offered.response_bytes();
+    const std::uint64_t bytes = wire_bytes(offered.response_bytes(), tls);
     std::vector<int> descriptors{std::get<int>(client)};
     descriptors.insert(descriptors.end(), plan.descriptors().begin(), plan.descriptors().end());
     const handoff_result result = process->hand_off(c, std::move(offered), descriptors);
     if (result.claimed()) {
         apr_table_setn(r->notes, note_name, "claimed");
+        set_end(r, {.goes_on = goes_on});
         // mod_logio counts what httpd sends; %O is to say what this response has.
         if (auto* const add_bytes_out = APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_out))
             add_bytes_out(c, static_cast<apr_off_t>(bytes));
@@ -143,7 +175,7 @@ apr_status_t say_busy(ap_filter_t* filter, apr_bucket_brigade* brigade, child& p
         busy_response(memory_in_front(brigade), std::chrono::system_clock::now(), process.retry_after());
     // r->status must not say so before the log: to httpd such a status ends the connection
     // (ap_status_drops_connection), whatever the head has promised.
-    ap_set_module_config(r->request_config, &dlhandoff_module, r);
+    set_end(r, {.was_told_busy = true});
     r->bytes_sent = static_cast<apr_off_t>(busy.size() - busy.find("\r\n\r\n") - 4);
     apr_brigade_cleanup(brigade);
     apr_bucket_alloc_t* const memory = r->connection->bucket_alloc;
@@ -200,17 +232,27 @@ apr_status_t filter_response(ap_filter_t* filter, apr_bucket_brigade* brigade) n
     return handle(filter, *static_cast<filter_state*>(filter->ctx), brigade);
 }
 
-/// Whether say_busy() has answered it.
-bool was_told_busy(const request_rec* r) noexcept {
-    return ap_get_module_config(r->request_config, &dlhandoff_module) != nullptr;
+apr_status_t end_connection(void* c) noexcept {
+    static_cast<conn_rec*>(c)->keepalive = AP_CONN_CLOSE;
+    return APR_SUCCESS;
 }
 
 } // namespace
 
-int log_busy_as_such(request_rec* r) noexcept {
-    for (; r != nullptr; r = r->next) // internal redirects: the last one was answered
-        if (was_told_busy(r))
+int log_as_the_client_sees_it(request_rec* first) noexcept {
+    conn_rec* const c = first->connection;
+    for (request_rec* r = first; r != nullptr; r = r->next) { // internal redirects: the last one was answered
+        const request_end* const end = end_of(r);
+        if (end == nullptr)
+            continue;
+        if (end->was_told_busy)
             r->status = HTTP_SERVICE_UNAVAILABLE;
+        if (end->goes_on && c->keepalive == AP_CONN_CLOSE) {
+            // The request's pool is cleared when the logs are written: then httpd lets go of the connection.
+            apr_pool_cleanup_register(first->pool, c, end_connection, apr_pool_cleanup_null);
+            c->keepalive = AP_CONN_KEEPALIVE;
+        }
+    }
     return DECLINED;
 }
 

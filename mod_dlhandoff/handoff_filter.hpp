@@ -14,7 +14,7 @@ void register_handoff_filter() noexcept;
 void insert_handoff_filter(request_rec* r) noexcept;
 
 /// Hook log_transaction, before any log: the status of a response that was answered by 503 (DLHandoffWhenFull
-/// busy).
-int log_busy_as_such(request_rec* r) noexcept;
+/// busy), and of a handed-off one, that its connection goes on (%X) though httpd has let go of it.
+int log_as_the_client_sees_it(request_rec* r) noexcept;
 
 } // namespace dlhandoff::httpd

@@ -14,6 +14,9 @@ class channel_workplace;
 class client_socket;
 class shared_file;
 
+/// What happens to a client's connection after a response.
+enum class connection_end : std::uint8_t { close, keep_alive };
+
 /// What carries a response's bytes to its client: as they are (plain_channel), in TLS records that are sealed
 /// here (sealed_channel), or in those that the kernel seals (kernel_tls_channel). A transfer asks none of
 /// them which one it is.
@@ -40,6 +43,7 @@ class channel {
     struct heard {
         write_step step = write_step::sent; ///< or client_gone, or failed: the connection must end
         bool unread = false;                ///< the client's input, or some of it, is still in the socket
+        bool more = false;                  ///< of it, what was not looked at for now: no event will tell of that
     };
 
     /// Ends a channel, unless all share it.
@@ -73,10 +77,10 @@ class channel {
     /// After give() has said would_block: false if no edge may come, so that it must be tried again.
     [[nodiscard]] virtual bool edge_will_come(int socket) const noexcept;
 
-    /// The client has sent something: what the channel understands of it is read and heeded.
-    [[nodiscard]] virtual heard hear(int socket, channel_workplace& place);
-    /// Whether hear() has stopped at its bound: no event tells of what is left.
-    [[nodiscard]] virtual bool has_more_to_hear() const noexcept { return false; }
+    /// The client has sent something: what the channel understands of it is read and heeded. A client that
+    /// reads no response before it has sent its whole request must get that far: if the connection ends with
+    /// the response, the rest is read away. If it goes on, what comes is httpd's.
+    [[nodiscard]] virtual heard hear(int socket, connection_end after, channel_workplace& place) = 0;
 
     /// Bytes on the wire that the kernel was given when it was given `position` bytes of the response.
     [[nodiscard]] virtual std::uint64_t wire_bytes(int socket, std::uint64_t position) const noexcept = 0;

@@ -87,7 +87,7 @@ bool kernel_tls_channel::edge_will_come(int socket) const noexcept {
     return tcp_progress::unacknowledged(socket) != 0;
 }
 
-channel::heard kernel_tls_channel::hear(int socket, channel_workplace& place) {
+channel::heard kernel_tls_channel::hear(int socket, connection_end /*after*/, channel_workplace& place) {
     return heard_over_tls(input_.read(socket, place.tls(), control_), input_);
 }
 
@@ -112,15 +112,15 @@ std::string kernel_tls_channel::description() const {
 channel::heard heard_over_tls(tls_input::heard said, const tls_input& input) noexcept {
     switch (said) {
     case tls_input::heard::nothing_new:
-        return {write_step::sent, input.more_to_read()};
+        return {write_step::sent, input.more_to_read(), input.more_to_read()};
     case tls_input::heard::closed:
-        return {write_step::sent, false};
+        return {};
     case tls_input::heard::gone:
-        return {write_step::client_gone, false};
+        return {.step = write_step::client_gone};
     case tls_input::heard::failed:
         break;
     }
-    return {write_step::failed, false};
+    return {.step = write_step::failed};
 }
 
 std::string describe_tls(const tls_suite& suite, std::string_view sealer) {

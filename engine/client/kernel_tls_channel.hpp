@@ -33,8 +33,7 @@ class kernel_tls_channel final : public channel {
     void finish() noexcept override { control_.want_close(); }
     [[nodiscard]] bool finished() const noexcept override { return !control_.waits(); }
     [[nodiscard]] bool edge_will_come(int socket) const noexcept override;
-    [[nodiscard]] heard hear(int socket, channel_workplace& place) override;
-    [[nodiscard]] bool has_more_to_hear() const noexcept override { return input_.more_to_read(); }
+    [[nodiscard]] heard hear(int socket, connection_end after, channel_workplace& place) override;
     /// See kernel_tls::wire_bytes().
     [[nodiscard]] std::uint64_t wire_bytes(int socket, std::uint64_t position) const noexcept override {
         return kernel_.wire_bytes(socket, position);

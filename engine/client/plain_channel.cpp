@@ -1,5 +1,6 @@
 #include "engine/client/plain_channel.hpp"
 
+#include "engine/client/client_input.hpp"
 #include "engine/client/client_socket.hpp"
 #include "engine/files/file_table.hpp"
 #include "engine/limits/tcp_memory.hpp"
@@ -57,6 +58,13 @@ std::uint64_t plain_channel::room(client_socket& socket) noexcept {
 
 channel::given plain_channel::give(int socket, std::span<const part> parts, channel_workplace& /*place*/) {
     return send_parts(socket, parts);
+}
+
+channel::heard plain_channel::hear(int socket, connection_end after, channel_workplace& /*place*/) {
+    if (after == connection_end::keep_alive)
+        return {.unread = true};
+    const bool more = drop_input(socket) == client_input::bytes;
+    return {.unread = more, .more = more};
 }
 
 channel::given plain_channel::send_parts(int socket, std::span<const part> parts) noexcept {

@@ -13,6 +13,7 @@ class plain_channel final : public channel {
 
     [[nodiscard]] std::uint64_t room(client_socket& socket) noexcept override;
     [[nodiscard]] given give(int socket, std::span<const part> parts, channel_workplace& place) override;
+    [[nodiscard]] heard hear(int socket, connection_end after, channel_workplace& place) override;
     [[nodiscard]] std::uint64_t wire_bytes(int /*socket*/, std::uint64_t position) const noexcept override {
         return position;
     }

@@ -142,7 +142,7 @@ channel::given sealed_channel::give(int socket, std::span<const part> parts, cha
     return {step, next.sent(count)};
 }
 
-channel::heard sealed_channel::hear(int socket, channel_workplace& place) {
+channel::heard sealed_channel::hear(int socket, connection_end /*after*/, channel_workplace& place) {
     return heard_over_tls(input_.read(socket, place.tls(), control_), input_);
 }
 

@@ -38,8 +38,7 @@ class sealed_channel final : public channel {
     [[nodiscard]] given give(int socket, std::span<const part> parts, channel_workplace& place) override;
     void finish() noexcept override { control_.want_close(); }
     [[nodiscard]] bool finished() const noexcept override { return all_sent(); }
-    [[nodiscard]] heard hear(int socket, channel_workplace& place) override;
-    [[nodiscard]] bool has_more_to_hear() const noexcept override { return input_.more_to_read(); }
+    [[nodiscard]] heard hear(int socket, connection_end after, channel_workplace& place) override;
     [[nodiscard]] std::uint64_t wire_bytes(int /*socket*/,
                                            std::uint64_t /*position*/) const noexcept override {
         return wire_sent_;
