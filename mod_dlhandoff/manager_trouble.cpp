@@ -31,8 +31,11 @@ explanation explain_absence(int error, bool embedded) noexcept {
 explanation explain(decline_reason why, int error, bool embedded) noexcept {
     switch (why) {
     case decline_reason::descriptors:
-        return {"no descriptors are left",
-                "some are free; raise the limit of open files (LimitNOFILE, ulimit -n) or fs.file-max"};
+        return {
+            "no descriptors are left, or a security module (SELinux, AppArmor) forbids httpd to receive the "
+            "manager's",
+            "some are free; raise the limit of open files (LimitNOFILE, ulimit -n) or fs.file-max, or look "
+            "for denials in the kernel's or the audit log (journalctl -k, ausearch -m avc)"};
     case decline_reason::no_memory:
         return {"no memory is left", "there is some"};
     case decline_reason::manager_down:
@@ -62,8 +65,11 @@ explanation explain(refusal why, bool embedded) noexcept {
     case refusal::stopping:
         return {"the manager is about to end", "another one is there"};
     case refusal::descriptors_lost:
-        return {"the manager has no descriptors left",
-                "it has some again; raise its limit of open files (LimitNOFILE)"};
+        return {
+            "the descriptors were lost on their way to the manager: it has none left, or a security module "
+            "(SELinux, AppArmor) forbids it to receive them",
+            "they arrive again; raise its limit of open files (LimitNOFILE), or look for denials in the "
+            "kernel's or the audit log (journalctl -k, ausearch -m avc)"};
     case refusal::return_socket:
         if (embedded)
             return {"httpd's User may not connect to httpd's return socket",

@@ -55,7 +55,6 @@ void hook_requests() noexcept {
     // First, so that every other filter of the same place lies between this one and the socket, where it is
     // seen.
     ap_hook_insert_filter(insert_handoff_filter, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
-    register_handoff_filter();
     ap_hook_log_transaction(log_as_the_client_sees_it, nullptr, nullptr, APR_HOOK_REALLY_FIRST);
 }
 

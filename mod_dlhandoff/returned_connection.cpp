@@ -74,7 +74,8 @@ std::variant<returned, const char*> receive(int socket) {
         return "it brought another message than the one expected; are mod_dlhandoff and dlmanagerd of the "
                "same release?";
     if (message.descriptors_lost)
-        return "no descriptors are left; raise the limit of open files";
+        return "its descriptor was lost: raise the limit of open files, or see whether a security module "
+               "(SELinux, AppArmor) forbids httpd to receive the manager's sockets";
     if (message.descriptors.size() != 1 || !engine::is_tcp(message.descriptors.front().get()))
         return "it did not bring a client's TCP connection";
     return returned{std::move(message.descriptors.front()), said->requests};

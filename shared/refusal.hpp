@@ -14,7 +14,7 @@ enum class refusal : std::uint16_t {
     oversized,          ///< longer than max_offer_size
     wire_version,       ///< another wire version
     ticket,             ///< the ticket is not this connection's, or no longer offered
-    descriptors_lost,   ///< MSG_CTRUNC: the manager had no descriptors left
+    descriptors_lost,   ///< MSG_CTRUNC: the manager had no descriptors left, or might not have these
     missing_descriptor, ///< fewer descriptors than the plan names
     extra_descriptor,   ///< more descriptors than the plan names
     not_tcp,            ///< the client descriptor is not a TCP socket

@@ -23,7 +23,11 @@ bool is_ordinary(refusal reason) noexcept {
 const char* advice_for(refusal reason) noexcept {
     switch (reason) {
     case refusal::descriptors_lost:
-        return ". Raise limits.descriptors";
+        return ". Raise limits.descriptors; below that limit, a security module (SELinux, AppArmor) may "
+               "forbid "
+               "dlmanagerd to receive httpd's sockets or files: look for denials in the kernel's or the "
+               "audit "
+               "log";
     case refusal::return_socket:
         return ". Run dlmanagerd in the group of httpd's Group, and let httpd's DefaultRuntimeDir be "
                "entered; or set "

@@ -78,6 +78,32 @@ TEST_F(offer_check_test, a_client_that_is_no_tcp_socket) {
     EXPECT_EQ(check_with_client(file_descriptor()), refusal::not_tcp);
 }
 
+/// A listener of Multipath TCP (mptcp(7)) accepts both kinds of clients.
+TEST_F(offer_check_test, a_client_of_multipath_tcp_and_a_plain_one_at_the_same_listener) {
+    const file_descriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP));
+    if (!listener)
+        GTEST_SKIP() << "this kernel has no Multipath TCP, or it is off (net.mptcp.enabled)";
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* const name = reinterpret_cast<sockaddr*>(&address);
+    ASSERT_EQ(::bind(listener.get(), name, size), 0);
+    ASSERT_EQ(::listen(listener.get(), 1), 0);
+    ASSERT_EQ(::getsockname(listener.get(), name, &size), 0);
+    const auto accepted_from = [&](int client) {
+        EXPECT_EQ(::connect(client, name, size), 0);
+        file_descriptor accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        EXPECT_TRUE(accepted);
+        return accepted;
+    };
+    const file_descriptor plain(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP));
+    // The kernel makes an ordinary TCP socket of it when it is accepted.
+    EXPECT_EQ(check_with_client(accepted_from(plain.get())), std::nullopt);
+    const file_descriptor multipath(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP));
+    EXPECT_EQ(check_with_client(accepted_from(multipath.get())), refusal::not_tcp);
+}
+
 TEST_F(offer_check_test, a_descriptor_that_is_closed) {
     // As a message can't bring one, but a bug can.
     ::close(descriptors[0].get());
