@@ -1,0 +1,135 @@
+// httpd with listeners of its own, or with ones that systemd has opened (sd_listen_fds(3)): both stay what
+// they are over restarts, beside the socket over which connections come back.
+#include "shared/descriptor_passing.hpp"
+#include "tests/integration/harness/site.hpp"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace dlhandoff::test {
+namespace {
+
+constexpr std::uint64_t size = 200'000;
+
+bool has_mod_systemd() {
+    return std::filesystem::exists(HTTPD_MODULE_DIR "/mod_systemd.so");
+}
+
+/// Listens where this httpd would; open over execve(2).
+file_descriptor listen_in_place_of(const private_httpd& httpd) {
+    file_descriptor listener(::socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(httpd.port());
+    ::inet_pton(AF_INET, httpd.address().c_str(), &address.sin_addr);
+    const int yes = 1;
+    if (!listener || ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
+        ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
+        ::listen(listener.get(), 64) < 0)
+        throw_errno("listen");
+    return listener;
+}
+
+/// As systemd starts a service whose socket has the number 3.
+std::vector<std::string> activated(const private_httpd& httpd, int listener) {
+    return {"/bin/bash",
+            "-c",
+            "eval \"exec 3<&$1 $1<&-\"; shift; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"",
+            "bash",
+            std::to_string(listener),
+            HTTPD_PROGRAM,
+            "-f",
+            httpd.configuration_file(),
+            "-DFOREGROUND"};
+}
+
+std::vector<std::string> files_in(const std::string& folder) {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        names.push_back(entry.path().filename().string());
+    std::ranges::sort(names);
+    return names;
+}
+
+std::size_t sockets_of(pid_t process) {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        descriptors_of(process), [](const std::string& target) { return target.starts_with("socket:"); }));
+}
+
+/// Two downloads over one connection: it has come back in between.
+void expect_downloads(const site& here) {
+    auto client = here.client();
+    for (int i = 0; i < 2; ++i) {
+        const auto response = client.get("/file");
+        here.expect_handed_off(response, "file");
+        EXPECT_EQ(response.new_connections, i == 0 ? 1 : 0);
+    }
+}
+
+class restarts : public ::testing::TestWithParam<setup> {};
+INSTANTIATE_FOR_SETUPS(restarts, EVERY_SETUP);
+
+TEST_P(restarts, of_httpd_leak_nothing) {
+    site here({.how = GetParam(), .httpd = {.processes = 1, .threads = 2}});
+    here.add_document("file", size);
+    expect_downloads(here);
+    // The first one may open what stays: what follows is compared with it.
+    here.httpd().graceful_restart_when_idle();
+    expect_downloads(here);
+    const auto in_parent = descriptors_of(here.httpd().pid()).size();
+    const auto in_child = sockets_of(here.httpd().children().front());
+    const auto files = files_in(here.directory() / "run");
+    for (int i = 0; i < 5; ++i) {
+        SCOPED_TRACE(i);
+        here.httpd().graceful_restart_when_idle();
+        expect_downloads(here);
+        EXPECT_EQ(descriptors_of(here.httpd().pid()).size(), in_parent);
+        EXPECT_EQ(files_in(here.directory() / "run"), files);
+    }
+    // Connections that wait for their clients' next requests are over soon.
+    EXPECT_TRUE(eventually([&] { return sockets_of(here.httpd().children().front()) <= in_child; }))
+        << in_child << " before, now " << sockets_of(here.httpd().children().front());
+}
+
+class socket_activation : public ::testing::TestWithParam<setup> {};
+INSTANTIATE_FOR_SETUPS(socket_activation, EVERY_SETUP);
+
+void expect_activated(const setup& how, const std::string& directives) {
+    site here({.how = how,
+               .httpd = {.processes = 1, .threads = 2, .modules = {"systemd"}, .configuration = directives},
+               .start = false});
+    here.add_document("file", size);
+    file_descriptor listener = listen_in_place_of(here.httpd());
+    child_process httpd({.command = activated(here.httpd(), listener.get()),
+                         .output = here.directory() / "logs/console.log"});
+    listener.reset();
+    EXPECT_TRUE(eventually([&] {
+        return !httpd.running() ||
+               here.httpd().error_log().find("resuming normal operations") != std::string::npos;
+    }));
+    if (httpd.running())
+        expect_downloads(here);
+    EXPECT_EQ(files_in(here.directory() / "run").size(), 2U) << "the pid file and the return socket";
+    httpd.signal(SIGTERM);
+    EXPECT_TRUE(httpd.wait_for_exit(20s));
+    EXPECT_TRUE(files_in(here.directory() / "run").empty());
+    if (::testing::Test::HasFailure())
+        std::cerr << read_file(here.directory() / "logs/console.log") << here.httpd().error_log();
+}
+
+TEST_P(socket_activation, works) {
+    if (!has_mod_systemd())
+        GTEST_SKIP() << "this httpd has no mod_systemd, and takes no listeners from systemd";
+    expect_activated(GetParam(), {});
+}
+
+TEST_P(socket_activation, works_with_a_bucket_of_listeners_for_each_core) {
+    if (!has_mod_systemd())
+        GTEST_SKIP() << "this httpd has no mod_systemd, and takes no listeners from systemd";
+    expect_activated(GetParam(), "ListenCoresBucketsRatio 1\n");
+}
+
+} // namespace
+} // namespace dlhandoff::test
