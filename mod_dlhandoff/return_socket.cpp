@@ -7,6 +7,7 @@
 #include "shared/unix_address.hpp"
 
 #include <ap_listen.h>
+#include <apr_optional.h>
 #include <apr_portable.h>
 #include <apr_strings.h>
 #include <arpa/inet.h>
@@ -17,10 +18,15 @@
 #include <http_core.h>
 #include <memory>
 #include <netinet/in.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <unixd.h>
+#include <util_cfgtree.h>
+
+// Of mod_systemd (ap_listen.h declares it where httpd was built with that): sd_listen_fds(3).
+APR_DECLARE_OPTIONAL_FN(int, ap_systemd_listen_fds, (int));
 
 namespace dlhandoff::httpd {
 namespace {
@@ -79,6 +85,27 @@ bool can_know_senders(const server_rec* main_server) noexcept {
         "DLHandoffKeepAlive: connections end after each download, since httpd's User has the id %ld, "
         "which in this user namespace may be anybody's; give httpd a User of its own",
         static_cast<long>(user));
+    return false;
+}
+
+/// Whether systemd has opened httpd's listeners. httpd forgets the environment that says so when it has
+/// started.
+bool has_listeners_of_systemd(apr_pool_t* process) noexcept {
+    constexpr const char* key = "dlhandoff-listeners-of-systemd";
+    void* noted = nullptr;
+    apr_pool_userdata_get(&noted, key, process);
+    const auto listen_fds = APR_RETRIEVE_OPTIONAL_FN(ap_systemd_listen_fds);
+    if (noted == nullptr && (listen_fds == nullptr || listen_fds(0) <= 0))
+        return false;
+    apr_pool_userdata_setn(key, key, nullptr, process);
+    return true;
+}
+
+bool asks_for_buckets(const ap_directive_t* tree) noexcept {
+    for (; tree != nullptr; tree = tree->next)
+        if (asks_for_buckets(tree->first_child) ||
+            (::strcasecmp(tree->directive, "ListenCoresBucketsRatio") == 0 && std::atoi(tree->args) > 0))
+            return true;
     return false;
 }
 
@@ -191,7 +218,15 @@ int open_return_socket(apr_pool_t* pconf, apr_pool_t*, apr_pool_t* ptemp, server
     // The first reading of the configuration is a trial, before httpd leaves the terminal.
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return OK;
-    const bool wanted = is_wanted(main_server) && can_know_senders(main_server);
+    bool wanted = is_wanted(main_server) && can_know_senders(main_server);
+    // httpd would make TCP listeners for the other buckets of what it takes for systemd's, ours among them.
+    if (wanted && asks_for_buckets(ap_conftree) && has_listeners_of_systemd(main_server->process->pool)) {
+        wanted = false;
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, main_server,
+                     "DLHandoffKeepAlive: httpd has its listeners from systemd, and ListenCoresBucketsRatio "
+                     "does not go with that: connections end after each download instead of coming back. "
+                     "Remove ListenCoresBucketsRatio");
+    }
     if (!wanted || !is_in_place(ptemp))
         close_kept();
     if (!wanted)
