@@ -35,18 +35,19 @@ client_input peek_request(int socket, std::uint8_t& lines) noexcept {
         do {
             got = ::recv(socket, first.data(), first.size(), MSG_PEEK | MSG_DONTWAIT);
         } while (got < 0 && errno == EINTR);
-        if (got <= 0)
-            break;
+        if (got == 0)
+            return client_input::ended;
+        if (got < 0)
+            return errno == EAGAIN ? client_input::none : client_input::failed;
         const bool has_return = first[0] == '\r';
         if (has_return && got == 1)
             return client_input::none;
         if (first[has_return ? 1 : 0] != '\n')
             return client_input::bytes;
-        if (receive(socket, first.data(), has_return ? 2 : 1, 0) != client_input::bytes)
-            break;
+        (void)receive(socket, first.data(), has_return ? 2 : 1, 0);
         ++lines;
     }
-    return peek_input(socket);
+    return client_input::bytes;
 }
 
 client_input drop_input(int socket) noexcept {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
+#include <cerrno>
+#include <linux/mptcp.h>
 #include <netinet/in.h>
 #include <optional>
 #include <stdexcept>
@@ -19,19 +21,34 @@ bool has_mod_systemd() {
     return std::filesystem::exists(HTTPD_MODULE_DIR "/mod_systemd.so");
 }
 
-/// Listens where this httpd would; open over execve(2).
-file_descriptor listen_in_place_of(const private_httpd& httpd) {
-    file_descriptor listener(::socket(AF_INET, SOCK_STREAM, 0));
+sockaddr_in address_of(const private_httpd& httpd) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(httpd.port());
     ::inet_pton(AF_INET, httpd.address().c_str(), &address.sin_addr);
+    return address;
+}
+
+/// Listens where this httpd would; open over execve(2).
+file_descriptor listen_in_place_of(const private_httpd& httpd, int protocol) {
+    file_descriptor listener(::socket(AF_INET, SOCK_STREAM, protocol));
+    const sockaddr_in address = address_of(httpd);
     const int yes = 1;
     if (!listener || ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
         ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
         ::listen(listener.get(), 64) < 0)
         throw_errno("listen");
     return listener;
+}
+
+/// Whether a client of Multipath TCP goes on with plain TCP, as the kernel may decide on either side.
+bool has_fallen_back(int client) {
+    mptcp_info info{};
+    socklen_t length = sizeof info;
+    constexpr int sol_mptcp = 284; // SOL_MPTCP, which this C library may not have
+    if (::getsockopt(client, sol_mptcp, MPTCP_INFO, &info, &length) < 0)
+        return errno == EOPNOTSUPP;
+    return (info.mptcpi_flags & MPTCP_INFO_FLAG_FALLBACK) != 0;
 }
 
 /// As systemd starts a service whose socket has the number 3.
@@ -97,13 +114,13 @@ TEST_P(restarts, of_httpd_leak_nothing) {
 
 /// httpd with its listener from systemd, as this test has it.
 struct activated_site {
-    explicit activated_site(const setup& how, const std::string& directives = {})
+    explicit activated_site(const setup& how, const std::string& directives = {}, int protocol = IPPROTO_TCP)
         : site({.how = how,
                 .httpd = {.threads = 2, .modules = {"systemd"}, .configuration = directives},
                 .start = false}) {
         site.add_document("file", size);
         {
-            const file_descriptor listener = listen_in_place_of(site.httpd());
+            const file_descriptor listener = listen_in_place_of(site.httpd(), protocol);
             httpd.emplace(child_process::options{.command = activated(site.httpd(), listener.get()),
                                                  .output = site.directory() / "logs/console.log"});
         }
@@ -142,6 +159,26 @@ TEST_P(socket_activation, works) {
     EXPECT_EQ(files_in(here.site.directory() / "run").size(), 2U) << "the pid file and the return socket";
     here.stop();
     EXPECT_TRUE(files_in(here.site.directory() / "run").empty());
+}
+
+TEST_P(socket_activation, takes_plain_clients_at_a_listener_of_multipath_tcp) {
+    if (!has_mod_systemd())
+        GTEST_SKIP() << "this httpd has no mod_systemd, and takes no listeners from systemd";
+    if (!file_descriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP)))
+        GTEST_SKIP() << "this kernel has no Multipath TCP, or it is off (net.mptcp.enabled)";
+    activated_site here(GetParam(), {}, IPPROTO_MPTCP);
+    expect_downloads(here.site);
+    file_descriptor multipath(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP));
+    const sockaddr_in address = address_of(here.site.httpd());
+    ASSERT_EQ(::connect(multipath.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    const bool is_plain = has_fallen_back(multipath.get());
+    raw_client raw(std::move(multipath));
+    for (const char* probe : {"first", "second"}) {
+        raw.send(here.site.get_request("/file", probe));
+        EXPECT_EQ(status_of(raw.read_head()), 200);
+        EXPECT_TRUE(raw.read(size) == sequence_bytes(0, size));
+        EXPECT_EQ(here.site.httpd().note_of(probe), is_plain ? "claimed" : "declined:not-tcp");
+    }
 }
 
 class socket_activation_in_buckets : public ::testing::TestWithParam<setup> {};
