@@ -178,10 +178,10 @@ class transfer final : public event_handler,
     std::uint16_t class_ = 0;
     state state_ = state::queued;
     bool turned_away_ = false;
-    bool blocked_ = false; ///< the socket was full at the last turn
-    bool broken_ = false;  ///< the channel could not start: nothing can be sent
-    bool shut_ = false;    ///< the FIN is behind the response
-    bool input_ = false;   ///< the client has sent something that was not looked at
+    bool blocked_ = false;    ///< the socket was full at the last turn
+    bool broken_ = false;     ///< the channel could not start: nothing can be sent
+    bool shut_ = false;       ///< the FIN is behind the response
+    bool input_ = false;      ///< the client has sent something that was not looked at
     bool more_input_ = false; ///< of that, more than one turn listens to: no event tells of it
 };
 

@@ -43,7 +43,7 @@ class channel {
     struct heard {
         write_step step = write_step::sent; ///< or client_gone, or failed: the connection must end
         bool unread = false;                ///< the client's input, or some of it, is still in the socket
-        bool more = false;                  ///< of it, what was not looked at for now: no event will tell of that
+        bool more = false; ///< of it, what was not looked at for now: no event will tell of that
     };
 
     /// Ends a channel, unless all share it.
