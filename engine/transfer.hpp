@@ -25,9 +25,6 @@ class channel_workplace;
 class tcp_memory;
 class transfer;
 
-/// What happens to a client's connection when its transfer is over.
-enum class connection_end : std::uint8_t { close, keep_alive };
-
 /// Who keeps transfers, and hears from them.
 class transfer_owner {
   public:

@@ -10,10 +10,6 @@ bool channel::edge_will_come(int /*socket*/) const noexcept {
     return true;
 }
 
-channel::heard channel::hear(int /*socket*/, channel_workplace& /*place*/) {
-    return {write_step::sent, true};
-}
-
 bool channel::is_all_in_tcp(const client_socket& /*socket*/, std::uint64_t /*position*/) const noexcept {
     return true;
 }
