@@ -10,7 +10,7 @@ namespace dlhandoff::httpd {
 bool may_be_manager(uid_t user, const std::string& path) noexcept {
     if (is_trusted(user))
         return true;
-    if (is_overflow_user(user)) // the directory's owner may be shown as the same, and be another
+    if (may_be_anybody(user)) // the directory's owner may be shown as the same, and be another
         return false;
     struct stat directory {};
     const std::string folder = path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));

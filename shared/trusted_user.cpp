@@ -29,13 +29,13 @@ bool has_every_user() noexcept {
     return read_numbers<3>("/proc/self/uid_map") == std::array<unsigned long, 3>{0, 0, 4'294'967'295};
 }
 
-} // namespace
-
 bool is_overflow_user(uid_t user) noexcept {
     static const auto set = read_numbers<1>("/proc/sys/kernel/overflowuid").front();
     constexpr uid_t usual = 65534;
     return user == (set != 0 ? static_cast<uid_t>(set) : usual);
 }
+
+} // namespace
 
 bool may_be_anybody(uid_t user) noexcept {
     return is_overflow_user(user) && !has_every_user();

@@ -7,14 +7,10 @@
 /// for the service's sockets, for those who listen and for those who connect. Any thread.
 namespace dlhandoff {
 
-/// The overflow id, 65534 unless set otherwise, which the kernel shows for each user who has no id in this
-/// process's user namespace, and for owners of files that have none (user_namespaces(7), "Unmapped user and
-/// group IDs"; proc(5), /proc/sys/kernel/overflowuid).
-[[nodiscard]] bool is_overflow_user(uid_t user) noexcept;
-
-/// Whether the peer of a socket who is shown as this user may be anybody: the overflow id, where users can
-/// lack an id. In a namespace that has an id for every user, as the initial one, 65534 is a user like others
-/// ("nobody").
+/// Whether who is shown as this user, a socket's peer or a file's owner, may be anybody. The kernel shows
+/// each user who has no id in this process's user namespace as one and the same overflow id, 65534 unless set
+/// otherwise (user_namespaces(7), "Unmapped user and group IDs"; proc(5), /proc/sys/kernel/overflowuid). In a
+/// namespace that has an id for every user, as the initial one, 65534 is a user like others ("nobody").
 [[nodiscard]] bool may_be_anybody(uid_t user) noexcept;
 
 /// Whether `user`, a socket's peer, is trusted: root, this process's own, or one of the `others`, whom an
