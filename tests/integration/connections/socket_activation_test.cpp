@@ -87,11 +87,12 @@ void expect_downloads(const site& here) {
     }
 }
 
-class restarts : public ::testing::TestWithParam<setup> {};
-INSTANTIATE_FOR_SETUPS(restarts, EVERY_SETUP);
+class listeners : public ::testing::TestWithParam<setup> {};
+INSTANTIATE_FOR_SETUPS(listeners, EVERY_SETUP);
 
-TEST_P(restarts, of_httpd_leak_nothing) {
-    site here({.how = GetParam(), .httpd = {.processes = 1, .threads = 2}});
+TEST_P(listeners, leak_nothing_over_graceful_restarts) {
+    constexpr int threads = 2;
+    site here({.how = GetParam(), .httpd = {.processes = 1, .threads = threads}});
     here.add_document("file", size);
     expect_downloads(here);
     // The first one may open what stays: what follows is compared with it.
@@ -107,8 +108,9 @@ TEST_P(restarts, of_httpd_leak_nothing) {
         EXPECT_EQ(descriptors_of(here.httpd().pid()).size(), in_parent);
         EXPECT_EQ(files_in(here.directory() / "run"), files);
     }
-    // Connections that wait for their clients' next requests are over soon.
-    EXPECT_TRUE(eventually([&] { return sockets_of(here.httpd().children().front()) <= in_child; }))
+    // Connections that wait for their clients' next requests are over soon. Each thread may have made one of
+    // its own to the manager meanwhile.
+    EXPECT_TRUE(eventually([&] { return sockets_of(here.httpd().children().front()) <= in_child + threads; }))
         << in_child << " before, now " << sockets_of(here.httpd().children().front());
 }
 
