@@ -105,7 +105,9 @@ void transfer::limits_changed(std::size_t limits_class, const limits& before) {
 void transfer::on_events(std::uint32_t events) {
     input_ = input_ || (events & EPOLLIN) != 0;
     if (state_ == state::queued) {
-        if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+        // Not EPOLLRDHUP: who has closed only its own direction still wants the response (RFC 9112, 9.6).
+        // One that is gone looks the same until it is written to.
+        if ((events & (EPOLLHUP | EPOLLERR)) != 0)
             end(outcome::client_closed);
         return;
     }

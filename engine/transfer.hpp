@@ -85,7 +85,8 @@ class transfer final : public event_handler,
     [[nodiscard]] bool watch() noexcept;
     /// The response is ours now.
     void begin(std::uint64_t number, std::size_t limits_class) noexcept;
-    /// It waits for its turn: nothing is sent, and the client may leave.
+    /// It waits for its turn: nothing is sent. A client that resets the connection is gone; one that sends
+    /// its FIN may still want the response.
     void wait();
     /// Its turn has come: prepares the socket and counts from here.
     void start();

@@ -176,7 +176,7 @@ TEST_P(limits, a_waiting_client_that_leaves_frees_its_place) {
     expect_waiting(here, second, "second");
     // The queue has one place, for all children together.
     here.expect_served(here.client().get("/file"), "file", "full");
-    second.close();
+    second.reset();
     const auto left = here.transfers().transfer("second");
     ASSERT_TRUE(left);
     EXPECT_EQ(left->at("outcome"), "client-closed");
@@ -186,6 +186,21 @@ TEST_P(limits, a_waiting_client_that_leaves_frees_its_place) {
     expect_waiting(here, third, "third");
     expect_document(first, large);
     expect_document(third, large);
+}
+
+TEST_P(limits, a_waiting_client_that_only_sends_no_more_has_its_download) {
+    site here(limited(GetParam(), {.transfers = 1}));
+    here.add_document("file", large);
+    auto first = ask(here, "/file", "first");
+    ASSERT_TRUE(first.has_input(10s));
+    auto second = ask(here, "/file", "second");
+    expect_waiting(here, second, "second");
+    second.half_close();
+    expect_document(first, large);
+    expect_document(second, large);
+    const auto line = here.transfers().transfer("second");
+    ASSERT_TRUE(line);
+    EXPECT_EQ(line->at("outcome"), "complete");
 }
 
 TEST(limits_of_the_service, that_are_raised_by_a_reload_let_those_start_who_wait) {

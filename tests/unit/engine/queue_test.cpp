@@ -224,7 +224,7 @@ TEST_F(queue_test, an_https_download_that_has_waited_has_every_byte) {
     EXPECT_TRUE(received == head + file.content());
 }
 
-TEST_F(queue_test, a_client_that_leaves_frees_its_place_at_once) {
+TEST_F(queue_test, a_client_that_resets_frees_its_place_at_once) {
     engine::engine_options options = one_at_a_time();
     options.limits.all.queue = 1;
     running_engine runner(options);
@@ -235,6 +235,8 @@ TEST_F(queue_test, a_client_that_leaves_frees_its_place_at_once) {
     ASSERT_TRUE(std::holds_alternative<refusal>(refused));
     EXPECT_EQ(std::get<refusal>(refused), refusal::full);
 
+    const ::linger reset{1, 0};
+    ASSERT_EQ(::setsockopt(second.client.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
     second.client.reset();
     ASSERT_TRUE(runner.run_until([&] { return runner.engine.queued() == 0; }));
     const json line = line_of(runner, 0);
@@ -245,6 +247,114 @@ TEST_F(queue_test, a_client_that_leaves_frees_its_place_at_once) {
     tcp_pair fourth;
     begin(runner, fourth);
     EXPECT_EQ(runner.engine.queued(), 1U);
+}
+
+// RFC 9112, 9.6: a connection's two directions end one by one. TLS says the same of close_notify (RFC 8446,
+// 6.1).
+
+TEST_F(queue_test, a_client_that_closes_its_sending_side_while_it_waits_has_every_byte) {
+    running_engine runner(one_at_a_time());
+    begin(runner, first);
+    begin(runner, second);
+    ASSERT_EQ(::shutdown(second.client.get(), SHUT_WR), 0);
+    let_run(runner);
+    EXPECT_EQ(runner.engine.queued(), 1U);
+    ASSERT_TRUE(finish_both(runner));
+    EXPECT_TRUE(received == head + file.content());
+    EXPECT_EQ(line_of(runner, 1)["outcome"], "complete");
+}
+
+TEST_F(queue_test, so_has_one_that_was_promised_that_its_connection_goes_on) {
+    const return_listener httpd;
+    running_engine runner(one_at_a_time());
+    begin(runner, first);
+    begin(runner, second, {.head = staying_head, .back = {httpd.path(), 5000, 1}});
+    ASSERT_EQ(::shutdown(second.client.get(), SHUT_WR), 0);
+    let_run(runner);
+    ASSERT_TRUE(finish_both(runner)); // and an end of file: there is nothing to go back for
+    EXPECT_TRUE(received == staying_head + file.content());
+    EXPECT_EQ(line_of(runner, 1)["outcome"], "complete");
+    EXPECT_EQ(runner.engine.idle(), 0U);
+    EXPECT_FALSE(httpd.accept().has_value());
+}
+
+TEST_F(queue_test, one_that_closes_its_sending_side_is_told_that_no_turn_has_come) {
+    running_engine runner(one_at_a_time(60ms));
+    begin(runner, first);
+    begin(runner, second);
+    ASSERT_EQ(::shutdown(second.client.get(), SHUT_WR), 0);
+    ASSERT_TRUE(runner.run_until([&] { return !read_available(second.client.get(), received); }));
+    EXPECT_TRUE(received.starts_with("HTTP/1.1 503 Service Unavailable\r\n")) << received;
+    EXPECT_TRUE(received.ends_with("later.\n")) << received;
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 1; }));
+    EXPECT_EQ(line_of(runner, 0)["outcome"], "queue-timeout");
+}
+
+TEST_F(queue_test, one_that_is_gone_is_found_out_when_its_turn_comes) {
+    running_engine runner(one_at_a_time());
+    begin(runner, first);
+    begin(runner, second);
+    second.client.reset(); // a FIN: it looks like one that only says no more
+    let_run(runner);
+    EXPECT_EQ(runner.engine.queued(), 1U);
+    tcp_pair third;
+    begin(runner, third);
+    first.client.reset();
+    ASSERT_TRUE(runner.run_until([&] { return runner.log_lines().size() == 2; }));
+    EXPECT_EQ(line_of(runner, 1)["outcome"], "client-closed");
+    EXPECT_EQ(line_of(runner, 1)["delivered"], 0);
+    ASSERT_TRUE(runner.run_until([&] { return !read_available(third.client.get(), received); }));
+    EXPECT_TRUE(received == head + file.content());
+}
+
+TEST_F(queue_test, one_that_is_gone_keeps_its_place_no_longer_than_the_queue_timeout) {
+    running_engine runner(one_at_a_time(60ms));
+    begin(runner, first);
+    begin(runner, second);
+    second.client.reset();
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 1; }));
+    EXPECT_EQ(line_of(runner, 0)["outcome"], "client-closed");
+    EXPECT_EQ(line_of(runner, 0)["status"], 503);
+}
+
+struct queue_over_https : queue_test, testing::WithParamInterface<std::pair<int, const char*>> {
+    tls_peers peers{GetParam().first, GetParam().second};
+    const tls_session session = peers.session();
+
+    void begin_waiting(running_engine& runner) {
+        begin(runner, first);
+        runner.begin(make(file, {.tls = &session}), descriptors(peers.connection));
+    }
+};
+INSTANTIATE_TEST_SUITE_P(versions, queue_over_https,
+                         testing::Values(std::pair(0x0303, "ECDHE-RSA-AES128-GCM-SHA256"),
+                                         std::pair(0x0304, "TLS_AES_128_GCM_SHA256")),
+                         [](const auto& of) { return of.param.first == 0x0303 ? "tls12" : "tls13"; });
+
+TEST_P(queue_over_https, a_client_that_says_close_notify_while_it_waits_has_every_byte) {
+    running_engine runner(one_at_a_time());
+    begin_waiting(runner);
+    ASSERT_EQ(::SSL_shutdown(peers.client()), 0); // ours alone: close_notify
+    ASSERT_EQ(::shutdown(peers.connection.client.get(), SHUT_WR), 0);
+    let_run(runner);
+    EXPECT_EQ(runner.engine.queued(), 1U);
+    first.client.reset();
+    ASSERT_TRUE(runner.run_until([&] { return !peers.read_available(received); }));
+    EXPECT_TRUE(received == head + file.content());
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 0; }));
+    EXPECT_EQ(line_of(runner, 1)["outcome"], "complete");
+}
+
+TEST_P(queue_over_https, one_that_says_close_notify_is_told_that_no_turn_has_come) {
+    running_engine runner(one_at_a_time(60ms));
+    begin_waiting(runner);
+    ASSERT_EQ(::SSL_shutdown(peers.client()), 0);
+    ASSERT_EQ(::shutdown(peers.connection.client.get(), SHUT_WR), 0);
+    ASSERT_TRUE(runner.run_until([&] { return !peers.read_available(received); }));
+    EXPECT_TRUE(received.starts_with("HTTP/1.1 503 ")) << received;
+    EXPECT_TRUE(received.ends_with("later.\n")) << received;
+    ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 1; }));
+    EXPECT_EQ(line_of(runner, 0)["outcome"], "queue-timeout");
 }
 
 TEST_F(queue_test, a_raised_limit_lets_those_start_that_wait) {
