@@ -9,6 +9,7 @@
 #include "engine/files/read_ahead.hpp"
 #include "engine/limits/admission.hpp"
 #include "engine/limits/bandwidth.hpp"
+#include "engine/limits/burst_allowance.hpp"
 #include "engine/limits/limits.hpp"
 #include "engine/limits/rate_sharing.hpp"
 #include "engine/limits/tcp_memory.hpp"
@@ -156,6 +157,7 @@ class engine final : private transfer_owner {
     admission admission_;
     rate_sharing rate_sharing_;
     bandwidth bandwidth_;
+    burst_allowance bursts_;
     clock::time_point recheck_at_ = clock::time_point::max(); ///< when others' use of limits is looked at
     clock::time_point reclaim_at_{};                          ///< when killed ones' columns are cleared
     clock::time_point count_at_{};                            ///< when those who share memory are counted

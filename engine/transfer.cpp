@@ -188,7 +188,7 @@ void transfer::send_turn() {
             if (response_.position() >= until) {
                 if (may == quantum) // all of it, without a wait: a fast client
                     client_.raise_low_water(shared_.memory);
-                pace_.note_spent(shared_.rates, response_.position() - before);
+                note_spent(response_.position() - before);
                 return shared_.owner.on_ready(*this);
             }
             last = send_some(until - response_.position());
@@ -196,7 +196,7 @@ void transfer::send_turn() {
     } catch (const std::exception&) { // libcrypto's failure, or no memory: costs this transfer, and no other
         last = step::failed;
     }
-    pace_.note_spent(shared_.rates, response_.position() - before);
+    note_spent(response_.position() - before);
     switch (last) {
     case step::sent:
         leave_rates();
@@ -220,11 +220,13 @@ std::uint64_t transfer::may_send() {
     if (response_.left() == 0)
         return quantum; // nothing but what the channel adds
     std::uint64_t most = quantum;
-    if (const pace speed = response_.what().speed(); speed.rate != 0 && !pace_.is_kept()) {
-        if (response_.position() >= speed.after)
+    if (response_.what().speed().rate != 0 && !pace_.is_kept()) {
+        const std::uint64_t at_full_speed =
+            pace_.full_speed_bytes(shared_.bursts, response_.what(), response_.position(), now());
+        if (at_full_speed == 0)
             keep_own_rate();
         else
-            most = std::min(most, speed.after - response_.position());
+            most = std::min(most, at_full_speed);
     }
     return pace_.allowed(shared_.rates, most, response_.left(), now());
 }
@@ -410,6 +412,10 @@ void transfer::rates_changed() {
 
 void transfer::enter_rates() {
     pace_.enter(shared_.rates, *this, class_, facts().client_key, now());
+}
+
+void transfer::note_spent(std::uint64_t bytes) noexcept {
+    pace_.note_spent(shared_.rates, response_.what().speed(), bytes, now());
 }
 
 void transfer::keep_own_rate() {

@@ -49,6 +49,7 @@ struct transfer_surroundings {
     channel_workplace& workplace;
     tcp_memory& memory;
     bandwidth& rates;
+    burst_allowance& bursts;
     const limit_table& limits;
     std::uint64_t& bytes_sent; ///< of responses, given to the kernel, all together
     transfer_owner& owner;
@@ -141,6 +142,7 @@ class transfer final : public event_handler,
     [[nodiscard]] bool all_sent() const noexcept { return response_.left() == 0 && channel_->finished(); }
     [[nodiscard]] std::uint64_t may_send();
     void keep_own_rate();
+    void note_spent(std::uint64_t bytes) noexcept;
     void enter_rates();
     void note_full();
     void note_held(std::uint64_t bytes) noexcept;

@@ -6,6 +6,11 @@
 #include <chrono>
 
 namespace dlhandoff::engine {
+namespace {
+
+constexpr std::uint64_t least_burst = 16 * 1024;
+
+} // namespace
 
 void transfer_pace::enter(bandwidth& rates, transfer& owner, std::size_t limits_class,
                           std::string_view client_key, clock::time_point now) {
@@ -21,9 +26,29 @@ void transfer_pace::leave(bandwidth& rates) noexcept {
         rates.leave(*rates_);
 }
 
-void transfer_pace::note_spent(bandwidth& rates, std::uint64_t bytes) noexcept {
+void transfer_pace::note_spent(bandwidth& rates, const pace& speed, std::uint64_t bytes,
+                               clock::time_point now) noexcept {
     if (rates_)
         rates.spent(*rates_, bytes);
+    if (burst_)
+        burst_allowance::spend(*burst_, speed, bytes, now);
+}
+
+std::uint64_t transfer_pace::full_speed_bytes(burst_allowance& bursts, const offer& what,
+                                              std::uint64_t position, clock::time_point now) {
+    const pace speed = what.speed();
+    if (position >= speed.after)
+        return 0;
+    const std::uint64_t first_part = speed.after - position;
+    if (!burst_) {
+        const auto files = what.files();
+        if (files.empty())
+            return first_part;
+        burst_ = bursts.open(what.facts().client_key, files.front().device, files.front().inode, now);
+    }
+    const std::uint64_t left = burst_allowance::left(*burst_, speed, now);
+    // What comes back while it is used must not go out in crumbs.
+    return left < std::min(first_part, least_burst) ? 0 : std::min(first_part, left);
 }
 
 void transfer_pace::keep_in_kernel(std::uint64_t rate, client_socket& client) noexcept {

@@ -2,6 +2,7 @@
 
 #include "engine/clock.hpp"
 #include "engine/limits/bandwidth.hpp"
+#include "engine/limits/burst_allowance.hpp"
 #include "engine/limits/limits.hpp"
 #include "shared/offer.hpp"
 
@@ -32,8 +33,12 @@ class transfer_pace {
     void enter(bandwidth& rates, transfer& owner, std::size_t limits_class, std::string_view client_key,
                clock::time_point now);
     void leave(bandwidth& rates) noexcept;
-    void note_spent(bandwidth& rates, std::uint64_t bytes) noexcept;
+    void note_spent(bandwidth& rates, const pace& speed, std::uint64_t bytes, clock::time_point now) noexcept;
 
+    /// Bytes of this response that go before its own rate comes into force; 0: it does from here on. Throws
+    /// as burst_allowance::open() does.
+    [[nodiscard]] std::uint64_t full_speed_bytes(burst_allowance& bursts, const offer& what,
+                                                 std::uint64_t position, clock::time_point now);
     /// Its own rate comes into force. The kernel paces segments, of which the smallest rates would need
     /// parts: these are kept here; then enter() comes first.
     [[nodiscard]] static bool is_for_kernel(std::uint64_t rate) noexcept { return rate >= least_kernel_pace; }
@@ -63,6 +68,7 @@ class transfer_pace {
     static constexpr std::uint64_t least_kernel_pace = 256 * 1024;
 
     std::unique_ptr<rate_entry> rates_; ///< null while no rate can bind it, as for most: it is large
+    burst_allowance::handle burst_;     ///< null unless its rate comes after a first part
     std::uint64_t window_acked_ = 0;
     clock::time_point window_began_{};
     bool kept_ = false;    ///< its own rate is in force
