@@ -58,11 +58,12 @@ engine::engine(event_loop& loop, engine_options options, transfer_log log)
                                                   tcp_memory_, bandwidth_, bursts_,     options_.limits,
                                                   bytes_sent_, *this} {
     bandwidth_.set_limits(options_.limits, clock::now());
+    log_.report_losses_to(options_.on_log_loss);
 }
 
 engine::~engine() {
     end_all(outcome::shutdown);
-    log_.flush();
+    log_.close();
 }
 
 std::variant<engine::prepared, refusal> engine::prepare(offer offered,
@@ -172,8 +173,9 @@ void engine::end_all(outcome how) {
 }
 
 void engine::set_log(transfer_log log) {
-    log_.flush();
+    log_.close();
     log_ = std::move(log);
+    log_.report_losses_to(options_.on_log_loss);
 }
 
 // What transfers say.

@@ -39,7 +39,8 @@ struct engine_options {
     const dlhandoff::engine::ledger* ledger = nullptr;
     std::uint64_t tcp_memory = 0; ///< bytes that the kernel may hold for clients; 0: see tcp_memory.hpp
     return_policy returns{};      ///< where connections that go on may go
-    std::size_t max_idle = 0;     ///< of these, that may wait at the same time; 0: no bound
+    transfer_log::on_loss on_log_loss{}; ///< on the engine's thread; may be empty
+    std::size_t max_idle = 0;            ///< of these, that may wait at the same time; 0: no bound
 };
 
 /// Sends downloads: takes offers over, sends each response over its client's socket without ever waiting,

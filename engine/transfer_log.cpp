@@ -2,15 +2,21 @@
 
 #include "shared/json_line.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <concepts>
+#include <cstring>
+#include <exception>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
 
 namespace dlhandoff::engine {
 namespace {
+
+constexpr char newline = '\n';
 
 /// RFC 3339, UTC, milliseconds.
 std::string to_rfc3339(std::chrono::system_clock::time_point time) {
@@ -100,11 +106,45 @@ std::string to_json_line(const transfer_record& record) {
     return std::move(line).close();
 }
 
+std::string describe(const transfer_log_loss& loss) {
+    const std::string lines = std::to_string(loss.lines) + (loss.lines == 1 ? " line" : " lines");
+    switch (loss.now) {
+    case transfer_log_loss::stage::begun:
+        return std::string("can't be written (") + std::strerror(loss.error) +
+               "): its lines are lost until it can; downloads go on";
+    case transfer_log_loss::stage::over:
+        return "is written again; " + lines + (loss.lines == 1 ? " was lost" : " were lost");
+    case transfer_log_loss::stage::closed:
+        break;
+    }
+    return "is closed; " + lines + (loss.lines == 1 ? " was lost" : " were lost") +
+           ", since it could not be written (" + std::strerror(loss.error) + ")";
+}
+
+file_descriptor transfer_log::open_file(const char* path) noexcept {
+    constexpr int flags = O_APPEND | O_CREAT | O_CLOEXEC;
+    // Reading is for the file's end only. A FIFO must not be held open for reading: it would fill up when
+    // nobody else reads it.
+    struct stat status {};
+    const bool other = ::stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+    file_descriptor file(other ? -1 : ::open(path, O_RDWR | flags, 0640));
+    if (!file && (other || errno == EACCES))
+        file.reset(::open(path, O_WRONLY | flags, 0640));
+    return file;
+}
+
 transfer_log transfer_log::open(const std::string& path) {
-    file_descriptor file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
+    file_descriptor file = open_file(path.c_str());
     if (!file)
         throw_errno(("transfer log " + path).c_str());
     return transfer_log(std::move(file));
+}
+
+transfer_log::transfer_log(file_descriptor file) : file_(std::move(file)) {
+    struct stat status {};
+    char last = newline;
+    torn_ = ::fstat(file_.get(), &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 &&
+            ::pread(file_.get(), &last, 1, status.st_size - 1) == 1 && last != newline;
 }
 
 void transfer_log::add(const transfer_record& record) {
@@ -113,19 +153,94 @@ void transfer_log::add(const transfer_record& record) {
 }
 
 bool transfer_log::flush() noexcept {
-    bool written = true;
-    for (std::size_t done = 0; done < lines_.size();) {
-        const ssize_t taken = ::write(file_.get(), lines_.data() + done, lines_.size() - done);
-        if (taken < 0 && errno == EINTR)
-            continue;
-        if (taken < 0) {
-            written = false;
-            break;
-        }
-        done += static_cast<std::size_t>(taken);
+    if (lines_.empty())
+        return true;
+    const std::string_view lines = lines_;
+    std::size_t done = 0;
+    bool written = !torn_ || write_newline();
+    while (written && done < lines.size()) {
+        const ssize_t taken = ::write(file_.get(), lines.data() + done, lines.size() - done);
+        if (taken > 0)
+            done += static_cast<std::size_t>(taken);
+        else
+            written = taken < 0 && errno == EINTR;
+    }
+    const int error = errno;
+    if (written) {
+        note_written();
+    } else {
+        const std::size_t whole = lines.substr(0, done).rfind(newline) + 1; // 0 where there is none
+        if (whole != done)
+            torn_ = !take_back(lines.substr(whole, done - whole));
+        note_lost(lines.substr(whole), error);
     }
     lines_.clear();
+    errno = error;
     return written;
+}
+
+void transfer_log::close() noexcept {
+    flush();
+    if (lost_ != 0)
+        report(transfer_log_loss::stage::closed);
+    lost_ = 0;
+}
+
+bool transfer_log::write_newline() noexcept {
+    ssize_t taken;
+    do {
+        taken = ::write(file_.get(), &newline, 1);
+    } while (taken < 0 && errno == EINTR);
+    torn_ = taken != 1;
+    return !torn_;
+}
+
+/// Cuts the file's end off if that is `half`. Between that look and the cut, another process's line could get
+/// in only if space came back within the same microsecond.
+bool transfer_log::take_back(std::string_view half) const noexcept {
+    struct stat status {};
+    const auto size = static_cast<off_t>(half.size());
+    if (::fstat(file_.get(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size < size)
+        return false;
+    const off_t begin = status.st_size - size;
+    char part[512];
+    for (std::size_t at = 0; at < half.size();) {
+        const std::size_t length = std::min(sizeof part, half.size() - at);
+        if (::pread(file_.get(), part, length, begin + static_cast<off_t>(at)) !=
+                static_cast<ssize_t>(length) ||
+            half.substr(at, length) != std::string_view(part, length))
+            return false;
+        at += length;
+    }
+    return ::ftruncate(file_.get(), begin) == 0;
+}
+
+void transfer_log::note_lost(std::string_view lines, int error) noexcept {
+    lost_ += static_cast<std::uint64_t>(std::ranges::count(lines, newline));
+    error_ = error;
+    if (!announced_ && may_report()) {
+        announced_ = true;
+        report(transfer_log_loss::stage::begun);
+    }
+}
+
+void transfer_log::note_written() noexcept {
+    if (lost_ == 0 || !(announced_ || may_report()))
+        return;
+    announced_ = false;
+    report(transfer_log_loss::stage::over);
+    lost_ = 0;
+}
+
+bool transfer_log::may_report() const noexcept {
+    return !reported_ || clock::now() - *reported_ >= report_pause;
+}
+
+void transfer_log::report(transfer_log_loss::stage now) noexcept try {
+    reported_ = clock::now();
+    if (on_loss_)
+        on_loss_({now, error_, lost_});
+} catch (const std::exception&) { // no memory: costs a line of the owner's log
 }
 
 } // namespace dlhandoff::engine

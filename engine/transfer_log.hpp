@@ -1,10 +1,13 @@
 #pragma once
 
+#include "engine/clock.hpp"
 #include "shared/file_descriptor.hpp"
 #include "shared/offer.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -44,26 +47,75 @@ struct transfer_record {
 /// The record as one line of JSON with its newline. Bytes that are not UTF-8 become U+FFFD.
 [[nodiscard]] std::string to_json_line(const transfer_record& record);
 
+/// Lines that a transfer log could not take. Said when that begins and when it is over, not for each line.
+struct transfer_log_loss {
+    enum class stage : std::uint8_t {
+        begun, ///< from now on lines are lost
+        over,  ///< lines are written again
+        closed ///< the log is closed, or another takes its place, and lines were lost since the last word
+    };
+    stage now = stage::begun;
+    int error = 0;           ///< errno of the write that failed last
+    std::uint64_t lines = 0; ///< lost so far
+};
+
+/// What happened, and what it means, as the end of a sentence that begins with the log's name.
+[[nodiscard]] std::string describe(const transfer_log_loss& loss);
+
 /// A transfer log: JSON lines, appended to a file (O_APPEND, so several processes may share it; each write is
 /// whole lines). Lines are collected and written by flush(), once a turn of the event loop. One thread.
+///
+/// Invariant: every line in the file is whole. Where the disk is full in the middle of one, that half is
+/// taken off again at once; where that can't be (an append-only file), or a killed process has left half a
+/// line, the next line begins behind a newline.
 class transfer_log {
   public:
+    /// On the thread that flushes.
+    using on_loss = std::function<void(const transfer_log_loss&)>;
+    /// Between two words about losses, but for the end of one that was announced: a disk that is nearly full
+    /// takes short lines and refuses long ones.
+    static constexpr std::chrono::seconds report_pause{10};
+
     /// No log: records are dropped.
     transfer_log() = default;
-    /// Takes over a descriptor that is open for appending.
-    explicit transfer_log(file_descriptor file) : file_(std::move(file)) {}
+    /// Takes over a descriptor that is open for appending, and for reading if it is a file, as open_file()
+    /// opens it.
+    explicit transfer_log(file_descriptor file);
+    transfer_log(transfer_log&&) noexcept = default;
+    transfer_log& operator=(transfer_log&&) noexcept = default;
+    ~transfer_log() = default;
+
     /// Opens `path`, making the file with mode 0640. Throws std::system_error that names the path.
     [[nodiscard]] static transfer_log open(const std::string& path);
+    /// What open() opens; invalid, with errno, if that fails.
+    [[nodiscard]] static file_descriptor open_file(const char* path) noexcept;
+
+    void report_losses_to(on_loss listener) { on_loss_ = std::move(listener); }
 
     void add(const transfer_record& record);
     /// Writes what has been added. A full disk costs lines, never a transfer; false once a write has failed
     /// (errno).
     bool flush() noexcept;
+    /// The last flush(): says what was lost and not yet said.
+    void close() noexcept;
     [[nodiscard]] bool pending() const noexcept { return !lines_.empty(); }
 
   private:
+    [[nodiscard]] bool write_newline() noexcept;
+    [[nodiscard]] bool take_back(std::string_view half) const noexcept;
+    void note_lost(std::string_view lines, int error) noexcept;
+    void note_written() noexcept;
+    [[nodiscard]] bool may_report() const noexcept;
+    void report(transfer_log_loss::stage now) noexcept;
+
     file_descriptor file_;
     std::string lines_;
+    on_loss on_loss_;
+    std::uint64_t lost_ = 0; ///< lines whose loss is not over, as far as was said
+    int error_ = 0;          ///< that lost the last one
+    std::optional<clock::time_point> reported_;
+    bool announced_ = false; ///< that lines are being lost
+    bool torn_ = false;      ///< the file ends in half a line
 };
 
 } // namespace dlhandoff::engine

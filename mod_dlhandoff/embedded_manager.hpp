@@ -18,13 +18,15 @@ namespace dlhandoff::httpd {
 class embedded_manager {
   public:
     using on_return_failure = void (*)(const engine::return_failure&);
+    using on_log_loss = void (*)(const engine::transfer_log_loss&);
 
     /// `transfer_log` is the parent's descriptor, borrowed, or -1. `limit_ledger`: what all children use of
-    /// the limits, made before fork(); null: each keeps them alone. `on_failure` is called on the engine's
-    /// thread.
+    /// the limits, made before fork(); null: each keeps them alone. `on_failure` and
+    /// `on_loss` are called on the engine's thread.
     embedded_manager(int transfer_log, const engine::limits& limits, const engine::ledger* limit_ledger,
-                     on_return_failure on_failure) noexcept
-        : transfer_log_(transfer_log), limits_(limits), ledger_(limit_ledger), on_failure_(on_failure) {}
+                     on_return_failure on_failure, on_log_loss on_loss) noexcept
+        : transfer_log_(transfer_log), limits_(limits), ledger_(limit_ledger), on_failure_(on_failure),
+          on_loss_(on_loss) {}
 
     /// Offers a response. `descriptors` (client, then files) stay the caller's. Throws std::bad_alloc, and
     /// then owns nothing.
@@ -50,6 +52,7 @@ class embedded_manager {
     const engine::limits limits_;
     const engine::ledger* const ledger_;
     const on_return_failure on_failure_;
+    const on_log_loss on_loss_;
     std::mutex mutex_;
     std::shared_ptr<engine::engine_thread> engine_; ///< guarded by mutex_
     bool ended_ = false;                            ///< guarded by mutex_

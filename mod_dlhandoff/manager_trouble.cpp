@@ -128,4 +128,10 @@ void report_return_trouble(const engine::return_failure& failure) noexcept try {
 } catch (...) { // std::bad_alloc: a log line less
 }
 
+void report_log_loss(const engine::transfer_log_loss& loss) noexcept try {
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf, "DLHandoffTransferLog %s %s",
+                 server_config_of(ap_server_conf).transfer_log_path, describe(loss).c_str());
+} catch (...) { // std::bad_alloc: a log line less
+}
+
 } // namespace dlhandoff::httpd

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/client/connection_return.hpp"
+#include "engine/transfer_log.hpp"
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/handoff_result.hpp"
 
@@ -17,5 +18,9 @@ void report_manager_trouble(request_rec* r, const handoff_result& result,
 /// Says that the embedded manager could not give a connection back: on the engine's thread, as often as
 /// above.
 void report_return_trouble(const engine::return_failure& failure) noexcept;
+
+/// Says that lines of the embedded manager's transfer log are lost, or no longer: on the engine's thread.
+/// Each child says so for itself.
+void report_log_loss(const engine::transfer_log_loss& loss) noexcept;
 
 } // namespace dlhandoff::httpd

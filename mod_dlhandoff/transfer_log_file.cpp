@@ -1,12 +1,12 @@
 #include "mod_dlhandoff/transfer_log_file.hpp"
 
+#include "engine/transfer_log.hpp"
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/inherited.hpp"
 #include "mod_dlhandoff/module.hpp"
 
 #include <apr_pools.h>
 #include <cerrno>
-#include <fcntl.h>
 #include <unistd.h>
 
 namespace dlhandoff::httpd {
@@ -27,7 +27,7 @@ int open_transfer_log(apr_pool_t* pconf, apr_pool_t*, apr_pool_t*, server_rec* m
     // would see the error.
     if (config.transfer_log_path == nullptr)
         return OK;
-    transfer_log = ::open(config.transfer_log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    transfer_log = engine::transfer_log::open_file(config.transfer_log_path).release();
     if (transfer_log < 0) {
         ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, errno, main_server,
                      "DLHandoffTransferLog: could not open %s for appending; its directory must exist",

@@ -37,19 +37,28 @@ std::shared_ptr<engine::ledger_member> membership_of(const manager_post& post) {
     return member ? std::make_shared<engine::ledger_member>(std::move(*member)) : nullptr;
 }
 
-engine::engine_options options_of(const manager_post& post, engine::return_policy returns) {
+void say_loss(const configuration& settings, const engine::transfer_log_loss& loss) {
+    spdlog::warn("transfer log {} {}", settings.log.transfers, describe(loss));
+}
+
+engine::engine_options options_of(const manager_post& post, engine::return_policy returns,
+                                  engine::transfer_log::on_loss on_log_loss) {
     return {.manager = post.name,
             .limits = post.settings.limits.table,
             .member = membership_of(post),
             .tcp_memory = post.settings.limits.tcp_memory,
-            .returns = std::move(returns)};
+            .returns = std::move(returns),
+            .on_log_loss = std::move(on_log_loss)};
 }
 
 } // namespace
 
 manager::manager(manager_post post)
     : post_(std::move(post)), status_(post_.board.manager(post_.index)), settings_(post_.settings),
-      engine_(loop_, options_of(post_, return_policy_of(settings_)), open_transfer_log(settings_)),
+      engine_(loop_,
+              options_of(post_, return_policy_of(settings_),
+                         [this](const engine::transfer_log_loss& loss) { say_loss(settings_, loss); }),
+              open_transfer_log(settings_)),
       sessions_(loop_, engine_, post_.board, post_.index, post_.name, settings_.allow_users, [this] {
           update_room();
           return room_.level() != room_level::none;

@@ -167,7 +167,7 @@ TEST_P(limits, of_a_client_bind_that_client_alone) {
     }
 }
 
-TEST_P(limits, a_waiting_client_that_leaves_frees_its_place) {
+TEST_P(limits, a_waiting_client_that_resets_frees_its_place) {
     site here(limited(GetParam(), {.transfers = 1, .queue = 1}));
     here.add_document("file", large);
     auto first = ask(here, "/file", "first");
