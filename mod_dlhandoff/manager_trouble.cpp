@@ -1,10 +1,12 @@
 #include "mod_dlhandoff/manager_trouble.hpp"
 
+#include "engine/files/residency.hpp"
 #include "mod_dlhandoff/module.hpp"
 
 #include <apr_time.h>
 #include <atomic>
 #include <cerrno>
+#include <http_core.h>
 #include <http_main.h>
 #include <string_view>
 
@@ -132,6 +134,19 @@ void report_log_loss(const engine::transfer_log_loss& loss) noexcept try {
     ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf, "DLHandoffTransferLog %s %s",
                  server_config_of(ap_server_conf).transfer_log_path, describe(loss).c_str());
 } catch (...) { // std::bad_alloc: a log line less
+}
+
+int report_filtered_cachestat(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec* main_server) noexcept try {
+    // Children inherit the parent's filter (seccomp(2)): one of them would be one of many.
+    if (server_config_of(main_server).manager_socket != nullptr ||
+        ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
+        return OK;
+    if (const int error = engine::cachestat_filtered(); error != 0)
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main_server, "mod_dlhandoff: %s",
+                     engine::describe_filtered_cachestat(error).c_str());
+    return OK;
+} catch (...) { // std::bad_alloc: a log line less
+    return OK;
 }
 
 } // namespace dlhandoff::httpd

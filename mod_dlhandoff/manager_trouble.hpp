@@ -23,4 +23,8 @@ void report_return_trouble(const engine::return_failure& failure) noexcept;
 /// Each child says so for itself.
 void report_log_loss(const engine::transfer_log_loss& loss) noexcept;
 
+/// Hook post_config: says so if a filter of system calls keeps the embedded manager from cachestat(2).
+int report_filtered_cachestat(apr_pool_t* pconf, apr_pool_t* plog, apr_pool_t* ptemp,
+                              server_rec* main_server) noexcept;
+
 } // namespace dlhandoff::httpd

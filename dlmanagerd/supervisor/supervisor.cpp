@@ -63,7 +63,9 @@ supervisor::supervisor(command_line asked, configuration settings)
     // inherit that.
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
-    (void)open_transfer_log(settings_); // rather fail now than in each manager
+    (void)open_transfer_log(settings_);                             // rather fail now than in each manager
+    if (const int error = engine::cachestat_filtered(); error != 0) // managers have the same filter
+        spdlog::info("{}", engine::describe_filtered_cachestat(error));
     dispatch_.emplace(loop_, board_, settings_.listen, settings_.allow_users,
                       [this](std::uint32_t index, int session, const ucred& peer) {
                           const auto& process = places_[index].process;

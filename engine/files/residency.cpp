@@ -1,9 +1,13 @@
 #include "engine/files/residency.hpp"
 
+#include "shared/file_descriptor.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -76,6 +80,21 @@ residency_probe::residency_probe(int file) noexcept {
         way_ = way::nowait;
 }
 
+int cachestat_filtered() noexcept {
+    const file_descriptor own(::memfd_create("cachestat", MFD_CLOEXEC));
+    cachestat_range range{0, page_size};
+    cachestat_answer answer{};
+    if (!own || ::syscall(cachestat_call, own.get(), &range, &answer, 0) == 0 || errno == ENOSYS)
+        return 0;
+    return errno;
+}
+
+std::string describe_filtered_cachestat(int error) {
+    return std::string("a filter of system calls refuses cachestat(2) (") + std::strerror(error) +
+           "): preadv2(2) finds out what is in memory instead, and downloads go on as ever. To have "
+           "cachestat, allow it in the container's seccomp profile or the unit's SystemCallFilter";
+}
+
 bool residency_probe::cached(int file, std::uint64_t offset, std::uint64_t length,
                              clock::time_point now) noexcept {
     const std::uint64_t end = offset + length;
@@ -96,6 +115,9 @@ bool residency_probe::cached(int file, std::uint64_t offset, std::uint64_t lengt
 }
 
 bool residency_probe::ask(int file, std::uint64_t offset, std::uint64_t length) noexcept {
+    // Each file begins as its device's first one did, which may have been before a refusal.
+    if (way_ == way::cachestat && cachestat_refused.load(std::memory_order_relaxed))
+        way_ = way::nowait;
     if (way_ == way::cachestat) {
         const auto result = probe_with_cachestat(file, offset, length);
         if (result != probe_result::unsupported)

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 
 namespace dlhandoff::engine {
 
@@ -38,5 +39,13 @@ class residency_probe {
     std::uint64_t known_to_ = 0;
     clock::time_point known_until_{};
 };
+
+/// The errno with which this process's calls of cachestat(2) are turned away by a filter (seccomp(2), as of a
+/// container or of systemd's SystemCallFilter): on a file of its own, which a kernel that has the call always
+/// answers for. 0: none is, or the kernel has no such call, or pretends so. Asks the kernel at each call.
+[[nodiscard]] int cachestat_filtered() noexcept;
+
+/// What an errno of cachestat_filtered() means, as a sentence for a log.
+[[nodiscard]] std::string describe_filtered_cachestat(int error);
 
 } // namespace dlhandoff::engine

@@ -1,13 +1,17 @@
 #include "engine/files/residency.hpp"
 
 #include "tests/unit/engine/download.hpp"
+#include "tests/unit/engine/files/refused_system_call.hpp"
 
+#include <cerrno>
 #include <fcntl.h>
+#include <functional>
 #include <gtest/gtest.h>
 #include <linux/magic.h>
 #include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace dlhandoff::test {
@@ -110,6 +114,41 @@ TEST_F(residency_test, whoever_may_only_read_is_not_told_that_cold_bytes_are_cac
             EXPECT_TRUE(of_the_owner.cached(opened.get(), at, 1, engine::clock::now())) << at;
         EXPECT_TRUE(of_the_owner.cached(opened.get(), size - 1, 1, engine::clock::now()));
     }
+}
+
+/// The exit status of a process in which cachestat(2) is refused and `check` says whether all is as it should
+/// be: 0 if it is; 77 if it can't be refused here.
+int status_where_cachestat_is_refused(const std::function<bool()>& check) {
+    const pid_t child = ::fork();
+    if (child == 0)
+        ::_exit(!refuse_system_call(cachestat_number) ? 77 : check() ? 0 : 1);
+    int status = -1;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_F(residency_test, where_cachestat_is_refused_what_was_read_is_cached_all_the_same) {
+    read(0, size);
+    const int status = status_where_cachestat_is_refused([&] {
+        residency_probe fresh(opened.get());
+        return cached(0, size) && cached(size - 1, 1) &&
+               fresh.cached(opened.get(), 1, size - 1, engine::clock::now());
+    });
+    if (status == 77)
+        GTEST_SKIP() << "this kernel has no seccomp filters";
+    EXPECT_EQ(status, 0);
+}
+
+TEST(residency, a_filter_that_refuses_cachestat_is_told_from_a_kernel_that_lacks_it) {
+    if (engine::cachestat_filtered() != 0)
+        GTEST_SKIP() << "this very test runs behind such a filter";
+    const int status = status_where_cachestat_is_refused([] {
+        return engine::cachestat_filtered() == EPERM && engine::describe_filtered_cachestat(EPERM).find(
+                                                            "Operation not permitted") != std::string::npos;
+    });
+    if (status == 77)
+        GTEST_SKIP() << "this kernel has no seccomp filters";
+    EXPECT_EQ(status, 0);
 }
 
 TEST(residency, a_file_in_memory_is_always_cached) {
