@@ -1,6 +1,7 @@
 #include "dlctl/command_line.hpp"
 
 #include "dlctl/admin_connection.hpp"
+#include "shared/release.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -16,7 +17,7 @@ std::variant<command_line, exit_status> parse_command_line(int argc, const char*
         ->option_text("PATH")
         ->check([](const std::string& path) { return why_not_socket(path); });
     auto* const json = app.add_flag("--json", asked.json, "Print the answer's lines of JSON unchanged");
-    app.set_version_flag("--version", "dlctl " DLHANDOFF_VERSION);
+    app.set_version_flag("--version", std::string("dlctl ") + release());
 
     app.add_subcommand("status", "What each manager does, and all together")->callback([&asked] {
         asked.request.what = admin::command::status;

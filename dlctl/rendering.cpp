@@ -134,6 +134,10 @@ std::string render_status(const status_answer& status, std::size_t width) {
     std::string text = lines.text(width);
     if (!status.all.counts.refusals.empty())
         text += '\n' + refusals(status.all.counts, width);
+    if (!status.all.version.empty())
+        text += '\n' + cut_line("dlmanagerd " + harmless(status.all.version) + ", wire " +
+                                    std::to_string(status.all.wire),
+                                width);
     return text;
 }
 

@@ -32,6 +32,11 @@ handoff_result failed_call(int error) noexcept {
                     error);
 }
 
+/// What has come is no message of this wire version.
+handoff_result declined_another_version(const received_message& message) noexcept {
+    return {decline_reason::wire_version, 0, version_of(message.bytes).value_or(0)};
+}
+
 } // namespace
 
 std::variant<std::unique_ptr<manager_connection>, handoff_result>
@@ -89,8 +94,7 @@ std::optional<handoff_result> manager_connection::take_hello(const shared_board&
     const auto greeting = message_.truncated ? std::nullopt : decode_hello(message_.bytes);
     if (!greeting) {
         const auto instead = message_.truncated ? std::nullopt : decode_answer(message_.bytes);
-        return instead && !instead->claimed ? declined(instead->reason)
-                                            : declined(decline_reason::wire_version);
+        return instead && !instead->claimed ? declined(instead->reason) : declined_another_version(message_);
     }
     if (message_.descriptors_lost)
         return declined(decline_reason::descriptors, EMFILE);
@@ -254,7 +258,7 @@ handoff_result manager_connection::conclude(const heard& last, ticket_slot& slot
     case heard::what::garbled:
         state_ = state::broken;
         if (revoke_ticket(slot, sequence_))
-            return declined(decline_reason::wire_version);
+            return declined_another_version(message_);
         break;
     }
     return {};

@@ -2,7 +2,10 @@
 
 #include "engine/files/residency.hpp"
 #include "mod_dlhandoff/module.hpp"
+#include "shared/release.hpp"
+#include "shared/wire.hpp"
 
+#include <apr_strings.h>
 #include <apr_time.h>
 #include <atomic>
 #include <cerrno>
@@ -50,7 +53,7 @@ explanation explain(decline_reason why, int error, bool embedded) noexcept {
     case decline_reason::manager_timeout:
         return {"the manager did not answer within DLHandoffClaimTimeout", "it answers in time"};
     case decline_reason::wire_version:
-        return {"the manager speaks another version of the protocol",
+        return {"what listens there does not speak as a manager does",
                 "mod_dlhandoff and dlmanagerd are of the same release"};
     case decline_reason::board:
         return {"the manager's board is of another version",
@@ -112,14 +115,20 @@ void report_manager_trouble(request_rec* r, const handoff_result& result,
     const bool embedded = config.manager_socket == nullptr;
     const explanation said = own != nullptr ? explain(*own, result.error, embedded)
                                             : explain(std::get<refusal>(*result.declined), embedded);
+    const char* what = said.what;
+    if (result.manager_wire != 0)
+        what = apr_psprintf(r->pool,
+                            "the manager speaks wire version %u, and mod_dlhandoff %s speaks %u: they are of "
+                            "different releases",
+                            unsigned{result.manager_wire}, release(), unsigned{wire_version});
     const std::string_view word = name(*result.declined);
     ap_log_rerror(
         APLOG_MARK, APLOG_WARNING, result.error, r,
         "DLHandoffManager %s%s: %s (%.*s): httpd serves downloads itself until %s. This is said once "
         "a minute at most",
         config.manager_socket != nullptr ? "unix:" : "embedded",
-        config.manager_socket != nullptr ? config.manager_socket : "", said.what,
-        static_cast<int>(word.size()), word.data(), said.until);
+        config.manager_socket != nullptr ? config.manager_socket : "", what, static_cast<int>(word.size()),
+        word.data(), said.until);
 }
 
 void report_return_trouble(const engine::return_failure& failure) noexcept try {

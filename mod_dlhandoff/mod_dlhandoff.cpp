@@ -7,6 +7,7 @@
 #include "mod_dlhandoff/limit_ledger.hpp"
 #include "mod_dlhandoff/manager_trouble.hpp"
 #include "mod_dlhandoff/module.hpp"
+#include "mod_dlhandoff/release_notice.hpp"
 #include "mod_dlhandoff/return_socket.hpp"
 #include "mod_dlhandoff/returned_connection.hpp"
 #include "mod_dlhandoff/tls_export.hpp"
@@ -36,6 +37,7 @@ void hook_configuration() noexcept {
 void hook_start() noexcept {
     ap_hook_open_logs(open_transfer_log, nullptr, nullptr, APR_HOOK_MIDDLE);
     ap_hook_open_logs(share_return_socket, nullptr, nullptr, APR_HOOK_LAST);
+    ap_hook_post_config(say_release, nullptr, nullptr, APR_HOOK_MIDDLE);
     ap_hook_post_config(make_limit_ledger, nullptr, nullptr, APR_HOOK_MIDDLE);
     ap_hook_post_config(report_filtered_cachestat, nullptr, nullptr, APR_HOOK_MIDDLE);
     watch_tls();

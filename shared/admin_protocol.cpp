@@ -117,6 +117,8 @@ void members(Each& each, maybe_const<manager_report> auto& of) {
 template <class Each>
 void members(Each& each, maybe_const<totals> auto& of) {
     each("managers", of.managers);
+    each("version", of.version);
+    each("wire", of.wire);
     members(each, of.counts);
 }
 

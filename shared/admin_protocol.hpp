@@ -21,7 +21,7 @@
 ///     {"end":true}                                              or {"error":"..."}
 ///
 /// | command  | the answer's lines                                                                      |
-/// | status   | {"name":...} for each manager, then {"managers":...}: their number and sums              |
+/// | status   | {"name":...} for each manager, then {"managers":...}: their number, sums, the release    |
 /// | list     | {"id":...} for each transfer                                                            |
 /// | cancel   | {"cancelled":"ID"}, or an error if there is no such transfer                             |
 /// | drain    | {"draining":N}: so many managers finish what they have and take no offers any more       |
@@ -78,6 +78,8 @@ struct manager_report {
 };
 
 struct totals {
+    std::string version;    ///< dlmanagerd's release; empty: of one that did not say it
+    std::uint16_t wire = 0; ///< wire_version (wire.hpp) that it speaks to httpd
     std::uint32_t managers = 0;
     figures counts;
     friend bool operator==(const totals&, const totals&) = default;

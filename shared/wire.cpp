@@ -42,6 +42,14 @@ message_header make_header(message_type type, std::size_t size) noexcept {
     return {wire_magic, wire_version, type, static_cast<std::uint32_t>(size), 0};
 }
 
+std::optional<std::uint16_t> version_of(std::span<const std::byte> message) noexcept {
+    message_header header;
+    if (message.size() < sizeof header)
+        return std::nullopt;
+    std::memcpy(&header, message.data(), sizeof header);
+    return header.magic == wire_magic ? std::optional(header.version) : std::nullopt;
+}
+
 std::optional<refusal> check_header(std::span<const std::byte> message, message_type type) noexcept {
     message_header header;
     if (message.size() < sizeof header)

@@ -40,6 +40,9 @@ static_assert(sizeof(message_header) == 16);
 
 [[nodiscard]] message_header make_header(message_type type, std::size_t size) noexcept;
 
+/// The wire version of whoever has sent this; nothing if it is no message of ours.
+[[nodiscard]] std::optional<std::uint16_t> version_of(std::span<const std::byte> message) noexcept;
+
 /// Nothing if `message` begins with a header of this version and type whose size is the message's own.
 [[nodiscard]] std::optional<refusal> check_header(std::span<const std::byte> message,
                                                   message_type type) noexcept;

@@ -2,6 +2,8 @@
 
 #include "dlmanagerd/admin/admin_report.hpp"
 #include "shared/sealed_memory.hpp"
+#include "shared/release.hpp"
+#include "shared/wire.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -35,7 +37,7 @@ bool has_text(int memory) noexcept {
 
 admin_answer answer_status(const board& the_board, const std::vector<admin_part>& parts) {
     admin_answer answer;
-    admin::totals all;
+    admin::totals all{release(), wire_version, 0, {}};
     for (std::uint32_t index = 0; index < the_board.managers(); ++index) {
         const manager_status& status = the_board.manager(index);
         const manager_state state = status.state.load(std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 
 #include "dlmanagerd/supervisor/readiness.hpp"
 #include "shared/board.hpp"
+#include "shared/release.hpp"
 #include "shared/wire.hpp"
 
 #include <CLI/CLI.hpp>
@@ -50,9 +51,10 @@ std::variant<command_line, exit_status> parse_command_line(int argc, const char*
         ->check([](const std::string& text) { return why_not_managers(text); });
     app.add_flag("--check-config", asked.check_config,
                  "Say whether the configuration is fine, and exit (0 or 2)");
-    app.set_version_flag(
-        "--version", "dlmanagerd " DLHANDOFF_VERSION " (wire " + std::to_string(wire_version) + ", board " +
-                         std::to_string(board_version) + (can_notify() ? ", with systemd)" : ")"));
+    app.set_version_flag("--version", std::string("dlmanagerd ") + release() + " (wire " +
+                                          std::to_string(wire_version) + ", board " +
+                                          std::to_string(board_version) +
+                                          (can_notify() ? ", with systemd)" : ")"));
     app.footer("Signals, to the first process: TERM finishes the downloads under way (up to drain_timeout) "
                "and exits, INT and QUIT exit "
                "at once,\nHUP reloads the configuration and reopens the transfer log.\n"

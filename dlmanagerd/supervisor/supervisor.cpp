@@ -5,6 +5,8 @@
 #include "dlmanagerd/service_log.hpp"
 #include "dlmanagerd/service_transfer_log.hpp"
 #include "dlmanagerd/supervisor/readiness.hpp"
+#include "shared/release.hpp"
+#include "shared/wire.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -112,6 +114,7 @@ void supervisor::warn_about_root() const {
 
 void supervisor::run() {
     warn_about_root();
+    spdlog::info("dlmanagerd {} (wire {}, board {})", release(), wire_version, board_version);
     spdlog::info("listening at {}; managers: {}, at most {}; transfer log {}", settings_.listen,
                  base_managers_, settings_.max_managers,
                  settings_.log.transfers.empty() ? "off" : settings_.log.transfers);

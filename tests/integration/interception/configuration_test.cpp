@@ -1,6 +1,8 @@
 // What configtest says, how settings merge, and that the shipped files load.
 #include "tests/integration/harness/site.hpp"
 
+#include "shared/release.hpp"
+
 #include <array>
 
 namespace dlhandoff::test {
@@ -261,6 +263,25 @@ TEST(configuration, loads_in_a_bare_httpd) {
         const auto result = server.configtest();
         EXPECT_EQ(result.status, 0) << mpm << ": " << result.output;
     }
+}
+
+TEST(configuration, the_error_log_says_which_release_starts_and_no_response_does) {
+    site here({});
+    here.add_document("file", size);
+    const std::string release_said = std::string("mod_dlhandoff ") + release() + " (wire ";
+    const auto times_said = [&] {
+        const std::string log = here.httpd().error_log();
+        std::size_t times = 0;
+        for (auto at = log.find(release_said); at != std::string::npos; at = log.find(release_said, at + 1))
+            ++times;
+        return times;
+    };
+    EXPECT_EQ(times_said(), 1U) << here.httpd().error_log();
+    auto raw = here.connect();
+    raw.send(here.get_request("/file", "head"));
+    EXPECT_EQ(raw.read_head().find("dlhandoff"), std::string::npos);
+    here.httpd().graceful_restart();
+    EXPECT_TRUE(eventually([&] { return times_said() == 2; })) << here.httpd().error_log();
 }
 
 constexpr const char* shipped_definitions = "Define DOWNLOADS ${ROOT}/htdocs/files\n"

@@ -2,6 +2,8 @@
 #include "tests/integration/harness/fake_manager.hpp"
 #include "tests/integration/harness/site.hpp"
 
+#include "shared/release.hpp"
+
 #include <csignal>
 #include <thread>
 
@@ -188,7 +190,8 @@ TEST_P(manager_faults, an_exhausted_manager_leaves_the_rest_to_httpd) {
 class false_manager : public ::testing::TestWithParam<setup> {
   protected:
     void run(const fake_manager::behaviour& act, const std::string& reason,
-             std::chrono::milliseconds first_within, std::chrono::milliseconds next_within) {
+             std::chrono::milliseconds first_within, std::chrono::milliseconds next_within,
+             const std::string& said = "") {
         site here(one_worker(GetParam(), "250ms", false));
         here.add_document("file", size);
         const fake_manager fake(here.manager().socket(), act);
@@ -200,6 +203,7 @@ class false_manager : public ::testing::TestWithParam<setup> {
             EXPECT_LT(response.duration, i == 0 ? first_within : next_within);
         }
         EXPECT_GE(fake.connections(), 1U);
+        EXPECT_NE(here.httpd().error_log().find(said), std::string::npos);
     }
 };
 INSTANTIATE_FOR_SETUPS(false_manager, EVERY_SERVICE);
@@ -222,7 +226,9 @@ TEST_P(false_manager, of_another_version_costs_nothing_alone) {
             peer.say(message);
             peer.stay_silent();
         },
-        "wire-version", 200ms, 200ms);
+        "wire-version", 200ms, 200ms,
+        "the manager speaks wire version " + std::to_string(wire_version + 1) + ", and mod_dlhandoff " +
+            release() + " speaks " + std::to_string(wire_version));
 }
 
 TEST_P(false_manager, without_a_board_costs_nothing_alone) {

@@ -2,6 +2,8 @@
 #include "shared/unix_address.hpp"
 #include "tests/integration/service/service_fixture.hpp"
 
+#include "shared/release.hpp"
+
 #include <array>
 #include <csignal>
 #include <filesystem>
@@ -59,6 +61,14 @@ TEST_F(service_life, a_second_one_is_refused_and_the_first_undisturbed) {
     expect_a_good_offer_works(worker);
     worker_peer another(manager.socket());
     expect_a_good_offer_works(another);
+}
+
+TEST_F(service_life, says_its_release_first) {
+    manager.start();
+    const std::string log = manager.output();
+    const auto said = log.find(std::string("dlmanagerd ") + release() + " (wire ");
+    EXPECT_NE(said, std::string::npos) << log;
+    EXPECT_LT(said, log.find("listening at")) << log;
 }
 
 TEST_F(service_life, a_killed_ones_socket_is_taken_over) {

@@ -25,6 +25,8 @@ dlctl::status_answer sample_status() {
     second.descriptors_used = 40;
     second.descriptors_limit = 1024;
     status.managers = {{"m1", 4242, "live", first}, {"m2", 4243, "silent", second}};
+    status.all.version = "1.2.3";
+    status.all.wire = 4;
     status.all.managers = 2;
     status.all.counts = first;
     status.all.counts += second;

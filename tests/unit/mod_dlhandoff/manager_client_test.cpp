@@ -163,7 +163,9 @@ TEST_F(ManagerClient, RefusesAnotherVersion) {
     fake_manager manager(path_, to_worker::greets_in_another_version);
     manager_client client(path_, patient);
     EXPECT_DECLINED(hand_off(client), decline_reason::wire_version);
-    EXPECT_DECLINED(hand_off(client), decline_reason::wire_version);
+    const auto again = hand_off(client); // what was heard is remembered
+    EXPECT_DECLINED(again, decline_reason::wire_version);
+    EXPECT_EQ(again.manager_wire, wire_version + 1);
     EXPECT_EQ(manager.offers(), 0U);
 }
 

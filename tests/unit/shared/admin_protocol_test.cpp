@@ -36,7 +36,7 @@ figures some_figures() {
 TEST(admin_protocol, every_line_of_an_answer_comes_back_as_it_was) {
     const answer_line lines[] = {
         manager_report{"m1", 4'294'967'295U, "live", some_figures()},
-        totals{2, some_figures()},
+        totals{"1.2.3", 4, 2, some_figures()},
         some_transfer(),
         transfer_listing{},
         cancelled{"m1-42"},

@@ -151,5 +151,17 @@ TEST(wire, a_return_arrives_as_it_was_sent_and_nothing_else_is_one) {
     }
 }
 
+TEST(wire, the_version_is_known_of_a_message_that_is_not_understood) {
+    auto header = make_header(message_type::hello, 40);
+    header.version = wire_version + 7;
+    std::array<std::byte, 40> message{};
+    std::memcpy(message.data(), &header, sizeof header);
+    EXPECT_EQ(version_of(message), wire_version + 7);
+    EXPECT_EQ(version_of(std::span(message).first(sizeof header - 1)), std::nullopt);
+    EXPECT_EQ(version_of(std::span(message).first(sizeof header)), wire_version + 7);
+    message[0] ^= std::byte{1};
+    EXPECT_EQ(version_of(message), std::nullopt) << "no message of ours";
+}
+
 } // namespace
 } // namespace dlhandoff

@@ -1,6 +1,8 @@
 #include "dlmanagerd/admin/admin_socket.hpp"
 
 #include "shared/unix_address.hpp"
+#include "shared/release.hpp"
+#include "shared/wire.hpp"
 
 #include <array>
 #include <cerrno>
@@ -142,6 +144,8 @@ TEST_F(admin_socket_test, status_has_each_manager_in_order_and_their_sums) {
     EXPECT_EQ(std::get<admin::manager_report>(lines[2]).state, "starting");
     const auto& all = std::get<admin::totals>(lines[3]);
     EXPECT_EQ(all.managers, 3U);
+    EXPECT_EQ(all.version, release());
+    EXPECT_EQ(all.wire, wire_version);
     EXPECT_EQ(all.counts.active, 12U);
     EXPECT_EQ(all.counts.bytes_per_second, 900U);
     EXPECT_THAT(all.counts.refusals,
