@@ -34,6 +34,7 @@ bool said_why_not = false; ///< once is enough: each virtual host asks
 /// SSL_CTX → the key log callback that was there before; as long-lived as the configuration. Only read after
 /// start.
 apr_hash_t* earlier_callbacks = nullptr;
+constexpr apr_ssize_t key_size = sizeof(void*); ///< its keys are pointers, by value
 
 /// What was seen of one connection. In its pool; wiped with it.
 struct observed {
@@ -94,7 +95,7 @@ extern "C" void on_key_log(const SSL* ssl, const char* line) {
         }
     }
     const SSL_CTX* const ctx = library->get_ctx(ssl);
-    void* const before = apr_hash_get(earlier_callbacks, &ctx, sizeof ctx);
+    void* const before = apr_hash_get(earlier_callbacks, &ctx, key_size);
     if (before != nullptr)
         reinterpret_cast<SSL_CTX_keylog_cb_func>(before)(ssl, line);
 }
@@ -163,8 +164,8 @@ extern "C" int watch_keys(server_rec* s, apr_pool_t* pconf, int is_proxy, SSL_CT
         earlier_callbacks = apr_hash_make(pconf);
     const auto before = library->ctx_get_keylog_callback(ctx);
     if (before != on_key_log) {
-        auto* const key = static_cast<SSL_CTX**>(apr_pmemdup(pconf, &ctx, sizeof ctx));
-        apr_hash_set(earlier_callbacks, key, sizeof ctx, reinterpret_cast<void*>(before));
+        auto* const key = static_cast<SSL_CTX**>(apr_pmemdup(pconf, &ctx, key_size));
+        apr_hash_set(earlier_callbacks, key, key_size, reinterpret_cast<void*>(before));
         library->ctx_set_keylog_callback(ctx, on_key_log);
     }
     return OK;
