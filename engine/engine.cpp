@@ -162,7 +162,6 @@ clock::time_point engine::next_deadline() const noexcept {
 
 void engine::stop_accepting() {
     accepting_ = false;
-    idle_.stop();
 }
 
 void engine::end_all(outcome how) {

@@ -111,8 +111,8 @@ class engine final : private transfer_owner {
         return all_.size() + files_.size() + idle_.size();
     }
 
-    /// From now on prepare() refuses with `stopping`, and no connection waits for a next request; transfers
-    /// that are under way go on.
+    /// From now on prepare() refuses with `stopping`. Transfers under way go on, and connections wait for
+    /// their clients' next requests for as long as httpd would: it has ended when active() and idle() are 0.
     void stop_accepting();
 
     /// Ends every transfer at once: the clients see their connections reset, the log says `how`. Idle

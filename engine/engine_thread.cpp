@@ -99,7 +99,7 @@ struct engine_thread::state {
 
     /// Rounds in which no transfer came or went, nearly all of them, take no lock.
     void publish_active() {
-        // A drain also waits for the idle connections, which are being ended then.
+        // A drain also waits for the idle connections.
         const std::size_t now = engine.active() + (stopped ? engine.idle() : 0);
         if (active == now && drains == stopped)
             return;

@@ -34,8 +34,8 @@ class engine_thread {
     /// of descriptors.
     void close_idle() noexcept;
 
-    /// No new transfers, and no connection waits any more; returns when all have ended, or when cut() was
-    /// called.
+    /// No new transfers; returns when all have ended and all connections have gone back or their time was up,
+    /// or when cut() was called.
     void drain();
 
     /// Ends every transfer at once and makes drain() return. Async-signal-safe.

@@ -103,7 +103,7 @@ class idle_connections::connection final : public event_handler, public deadline
             return leave();
         switch (input) {
         case client_input::none:
-            if (owner_.stopped_ || keep_alive_ == std::chrono::milliseconds::zero())
+            if (keep_alive_ == std::chrono::milliseconds::zero())
                 leave();
             return;
         case client_input::bytes:
@@ -140,8 +140,6 @@ class idle_connections::connection final : public event_handler, public deadline
             break;
         }
         const auto now = owner_.loop_.now();
-        if (owner_.stopped_)
-            give_up_ = std::min(give_up_, *owner_.stopped_ + linger);
         if (now >= give_up_)
             return leave();
         owner_.going_.set(*this, std::min(now + pause_, give_up_));
@@ -217,12 +215,6 @@ clock::time_point idle_connections::next_deadline() const noexcept {
         if (!each->empty())
             next = std::min(next, each->earliest().deadline);
     return next;
-}
-
-void idle_connections::stop() {
-    stopped_ = loop_.now();
-    while (!waiting_.empty())
-        waiting_.earliest().end_waiting();
 }
 
 bool idle_connections::close_waiting(std::size_t count) {

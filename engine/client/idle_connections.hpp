@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
 
 namespace dlhandoff::engine {
@@ -20,6 +19,10 @@ namespace dlhandoff::engine {
 ///
 ///     waiting ──next request──> returning ──> gone
 ///        └──time is up──> leaving <──httpd has stopped──┘
+///
+/// A manager that ends keeps them for their time, too: a client may be sending its next request on any of
+/// them, and would get no answer (RFC 9112, 9.6). All of them at once would be too many for httpd, some of
+/// whose MPMs need a worker for each.
 ///
 /// One thread, the loop's.
 class idle_connections {
@@ -41,8 +44,6 @@ class idle_connections {
     void run_due();
     [[nodiscard]] clock::time_point next_deadline() const noexcept;
 
-    /// From now on none waits: those whose next request is there go back, the others are ended.
-    void stop();
     /// Closes up to `count` of those that wait, first those with the least time left: when descriptors run
     /// out. False if none waits.
     bool close_waiting(std::size_t count);
@@ -64,8 +65,7 @@ class idle_connections {
     std::size_t most_;
     std::shared_ptr<const std::string> last_path_; ///< nearly always all connections' own
     deadline_heap<connection> waiting_;
-    deadline_heap<connection> going_;          ///< those that return or leave
-    std::optional<clock::time_point> stopped_; ///< when stop() was called
+    deadline_heap<connection> going_; ///< those that return or leave
 };
 
 } // namespace dlhandoff::engine
