@@ -1,7 +1,8 @@
 #include "mod_dlhandoff/child_end.hpp"
 
+#include "mod_dlhandoff/mpm.hpp"
+
 #include <ap_listen.h>
-#include <ap_mpm.h>
 #include <apr_pools.h>
 #include <apr_thread_proc.h>
 #include <array>
@@ -14,7 +15,6 @@ namespace {
 
 /// The process's one embedded manager: signal handlers have no other way to find it.
 embedded_manager* the_manager = nullptr;
-bool is_prefork = false;
 volatile std::sig_atomic_t told_to_end_at_once = 0;
 
 /// The signals that mean "at once". SIGINT ends an httpd that was started with -X; other children ignore it.
@@ -78,7 +78,7 @@ apr_status_t end_downloads(void*) noexcept {
     }
     if (told_to_end_at_once != 0) {
         the_manager->cut();
-    } else if (is_prefork) {
+    } else if (is_prefork()) {
         // An idle child that was told to go still listens, and the parent would count it among the idle ones.
         ap_close_listeners();
         apr_proc_t self{};
@@ -97,20 +97,16 @@ apr_status_t end_downloads(void*) noexcept {
 
 void end_with_child(apr_pool_t* pchild, embedded_manager& manager) noexcept {
     the_manager = &manager;
-    int threads = AP_MPMQ_NOT_SUPPORTED;
-    is_prefork =
-        ap_mpm_query(AP_MPMQ_IS_THREADED, &threads) != APR_SUCCESS || threads == AP_MPMQ_NOT_SUPPORTED;
-    if (is_prefork)
+    if (is_prefork())
         chain_ending_signals();
     // Before the pool's own memory and its subpools go.
     apr_pool_pre_cleanup_register(pchild, nullptr, end_downloads);
 }
 
 void cut_unless_graceful(apr_pool_t*, int graceful) noexcept {
-    if (graceful == 0 && !is_prefork) {
+    if (graceful == 0 && the_manager != nullptr && !is_prefork()) {
         told_to_end_at_once = 1;
-        if (the_manager != nullptr)
-            the_manager->cut();
+        the_manager->cut();
     }
 }
 

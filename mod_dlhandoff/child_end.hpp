@@ -8,8 +8,10 @@
 ///
 /// event and worker tell whether a stop is graceful (hook child_stopping). prefork always says no; there only
 /// SIGTERM and SIGHUP mean "at once", so their handlers are chained to see them. Either way the downloads end
-/// in a cleanup of the child's pool, when the child has stopped to accept; a SIGTERM that comes meanwhile,
-/// the parent's own when it has waited long enough, cuts them.
+/// in a cleanup of the child's pool, when the child has stopped accepting; a SIGTERM that comes meanwhile,
+/// the parent's own when it has waited long enough, cuts them. Idle connections are waited for, too, as
+/// prefork and worker wait for theirs: each goes to another child with its next request, or ends with
+/// KeepAliveTimeout.
 namespace dlhandoff::httpd {
 
 /// In child_init: arranges for `manager` to end with the child. It must live as long as the process.

@@ -6,6 +6,7 @@
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/manager_user.hpp"
 #include "mod_dlhandoff/module.hpp"
+#include "mod_dlhandoff/mpm.hpp"
 #include "mod_dlhandoff/return_socket.hpp"
 #include "shared/descriptor_passing.hpp"
 #include "shared/peer_user.hpp"
@@ -121,6 +122,7 @@ conn_rec* receive_returned(apr_pool_t*, server_rec* server, apr_socket_t* accept
     apr_os_sock_t socket = -1;
     if (apr_os_sock_get(&socket, accepted) != APR_SUCCESS || !was_accepted_there(socket, accepted))
         return nullptr;
+    leave_out_of_connection_count();
     // A prefork child is ended from within its signal handler, which waits for the engine: not while this
     // thread holds what the engine needs.
     const engine::blocked_signals blocked;
