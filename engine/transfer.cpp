@@ -1,6 +1,7 @@
 #include "engine/transfer.hpp"
 
 #include "engine/client/client_input.hpp"
+#include "engine/client/reset_verdict.hpp"
 #include "engine/limits/tcp_memory.hpp"
 
 #include <algorithm>
@@ -360,9 +361,12 @@ void transfer::wait_for_acknowledgement() {
     ask_pause_ms_ = std::min(2 * ask_pause_ms_, longest_ask_pause_ms);
 }
 
-/// Browsers close when they have the whole response: that they have no close_notify then doesn't matter.
 outcome transfer::outcome_at_reset() const noexcept {
-    return delivered() == response_.length() ? outcome::complete : outcome::client_closed;
+    const std::uint64_t transmitted = client_.progress().transmitted(client_.get(), written());
+    return outcome_of({.expected = response_.length(),
+                       .transmitted =
+                           channel_->delivered(client_.get(), transmitted, response_.position()),
+                       .delivered = delivered()});
 }
 
 void transfer::prepare_close(outcome how) noexcept {
@@ -458,7 +462,8 @@ transfer_record transfer::record(outcome how) const {
     line.delivered = state_ == state::queued ? 0 : delivered();
     line.queued = milliseconds_between(began_, state_ == state::queued ? now() : started_);
     line.duration = milliseconds_between(began_, now());
-    line.how = turned_away_ && how == outcome::complete ? outcome::queue_timeout : how;
+    const bool answered = how == outcome::complete || how == outcome::unconfirmed;
+    line.how = turned_away_ && answered ? outcome::queue_timeout : how;
     line.tls = channel_->description();
     line.transfer_class = shared_.limits.classes[class_].name;
     return line;

@@ -63,6 +63,8 @@ std::string_view name(outcome value) noexcept {
         return "complete";
     case outcome::client_closed:
         return "client-closed";
+    case outcome::unconfirmed:
+        return "unconfirmed";
     case outcome::stalled:
         return "stalled";
     case outcome::file_changed:

@@ -17,6 +17,7 @@ namespace dlhandoff::engine {
 enum class outcome : std::uint8_t {
     complete,      ///< the client has acknowledged every byte
     client_closed, ///< the client went before that
+    unconfirmed,   ///< all was sent, and the client went without acknowledging the end (reset_verdict.hpp)
     stalled,       ///< the client took nothing for stall_timeout
     file_changed,  ///< a file was changed or shortened under way
     queue_timeout, ///< no turn came within queue_timeout: the client has been told so (503)

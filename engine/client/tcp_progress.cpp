@@ -66,6 +66,11 @@ std::uint64_t tcp_progress::delivered(int socket, std::uint64_t sent) const noex
     return acked > written_before_ ? std::min(acked - written_before_, sent) : 0;
 }
 
+std::uint64_t tcp_progress::transmitted(int socket, std::uint64_t sent) const noexcept {
+    const std::uint64_t given = written(socket);
+    return std::min(given - std::min(given, unsent_bytes(socket)), sent);
+}
+
 std::uint64_t unsent_bytes(int socket) noexcept {
     int unsent = 0;
     ::ioctl(socket, SIOCOUTQNSD, &unsent);

@@ -18,6 +18,10 @@ class tcp_progress {
     /// Bytes of the transfer that were acknowledged, at most `sent`. Works on a reset connection too.
     [[nodiscard]] std::uint64_t delivered(int socket, std::uint64_t sent) const noexcept;
 
+    /// Bytes of the transfer that TCP has sent at least once, at most `sent`. Works on a reset connection
+    /// too.
+    [[nodiscard]] std::uint64_t transmitted(int socket, std::uint64_t sent) const noexcept;
+
     /// Bytes of the transfer that TCP has been given, and the FIN.
     [[nodiscard]] std::uint64_t written(int socket) const noexcept;
 

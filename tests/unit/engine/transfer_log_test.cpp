@@ -85,7 +85,7 @@ TEST(transfer_log, outcomes_have_their_names) {
         {outcome::complete, "complete"},   {outcome::client_closed, "client-closed"},
         {outcome::stalled, "stalled"},     {outcome::file_changed, "file-changed"},
         {outcome::cancelled, "cancelled"}, {outcome::shutdown, "shutdown"},
-        {outcome::error, "error"},
+        {outcome::error, "error"},         {outcome::unconfirmed, "unconfirmed"},
     };
     for (const auto& [how, text] : names)
         EXPECT_EQ(engine::name(how), text);

@@ -24,6 +24,15 @@ bool soon(const std::function<bool()>& done) {
     return true;
 }
 
+/// As much as the socket takes.
+std::uint64_t fill(int socket) {
+    const std::string piece(65536, 'x');
+    std::uint64_t all = 0;
+    for (ssize_t taken; (taken = ::send(socket, piece.data(), piece.size(), MSG_DONTWAIT)) > 0;)
+        all += static_cast<std::uint64_t>(taken);
+    return all;
+}
+
 struct tcp_progress_test : testing::Test {
     tcp_pair connection;
     const int server = connection.server.get();
@@ -47,10 +56,7 @@ TEST_F(tcp_progress_test, counts_from_its_beginning_on) {
 
 TEST_F(tcp_progress_test, knows_what_a_client_that_does_not_read_leaves_behind) {
     const tcp_progress progress(server);
-    const std::string much(65'536, 'x');
-    std::uint64_t written = 0;
-    for (ssize_t taken; (taken = ::send(server, much.data(), much.size(), MSG_DONTWAIT)) > 0;)
-        written += static_cast<std::uint64_t>(taken);
+    const std::uint64_t written = fill(server);
     EXPECT_EQ(progress.written(server), written);
     EXPECT_LT(progress.delivered(server, written), written);
     EXPECT_GT(tcp_progress::unacknowledged(server), 0U);
@@ -86,6 +92,37 @@ TEST(tcp_progress, is_tcps_only) {
     const file_descriptor other(pair[1]);
     EXPECT_FALSE(engine::is_tcp(one.get()));
     EXPECT_FALSE(engine::is_connected(one.get()));
+}
+
+TEST(tcp_progress, tells_what_was_sent_from_what_only_waits) {
+    tcp_pair connection;
+    const int server = connection.server.get();
+    ASSERT_EQ(::send(server, "before", 6, 0), 6);
+    const tcp_progress progress(server);
+    EXPECT_EQ(progress.written(server), 0U);
+    EXPECT_EQ(progress.transmitted(server, 100), 0U);
+    // A client that reads nothing has a window, beyond which the rest waits.
+    const std::uint64_t written = fill(server);
+    EXPECT_EQ(progress.written(server), written);
+    const std::uint64_t transmitted = progress.transmitted(server, written);
+    EXPECT_GT(transmitted, 0U);
+    EXPECT_LT(transmitted, written);
+    EXPECT_LE(progress.delivered(server, written), transmitted);
+    EXPECT_EQ(progress.transmitted(server, 100), 100U);
+}
+
+TEST(tcp_progress, knows_after_a_reset_what_it_knew_before) {
+    tcp_pair connection;
+    const int server = connection.server.get();
+    const tcp_progress progress(server);
+    const std::uint64_t written = fill(server);
+    const std::uint64_t transmitted = progress.transmitted(server, written);
+    connection.client.reset(); // with bytes unread: a reset
+    EXPECT_TRUE(engine::is_over(server));
+    EXPECT_EQ(progress.written(server), written);
+    EXPECT_GE(progress.transmitted(server, written), transmitted);
+    EXPECT_LT(progress.transmitted(server, written), written);
+    EXPECT_LE(progress.delivered(server, written), progress.transmitted(server, written));
 }
 
 } // namespace
