@@ -54,9 +54,17 @@ engine::engine(event_loop& loop, engine_options options, transfer_log log)
           return rate_sharing_.client_fraction(admission_, client_key, limits_class);
       }),
       idle_(loop, std::move(options_.returns), options_.max_idle), next_listed_(all_.end()),
-      id_prefix_(make_id_prefix()), surroundings_{loop_,       deadlines_, read_ahead_, workplace_,
-                                                  tcp_memory_, bandwidth_, bursts_,     options_.limits,
-                                                  bytes_sent_, *this} {
+      id_prefix_(make_id_prefix()), surroundings_{loop_,
+                                                  deadlines_,
+                                                  read_ahead_,
+                                                  workplace_,
+                                                  tcp_memory_,
+                                                  bandwidth_,
+                                                  bursts_,
+                                                  options_.limits,
+                                                  options_.on_file_failure,
+                                                  bytes_sent_,
+                                                  *this} {
     bandwidth_.set_limits(options_.limits, clock::now());
     log_.report_losses_to(options_.on_log_loss);
 }

@@ -5,6 +5,7 @@
 #include "engine/client/idle_connections.hpp"
 #include "engine/deadline_heap.hpp"
 #include "engine/event_loop.hpp"
+#include "engine/files/file_failure.hpp"
 #include "engine/files/file_table.hpp"
 #include "engine/files/read_ahead.hpp"
 #include "engine/limits/admission.hpp"
@@ -40,7 +41,8 @@ struct engine_options {
     std::uint64_t tcp_memory = 0; ///< bytes that the kernel may hold for clients; 0: see tcp_memory.hpp
     return_policy returns{};      ///< where connections that go on may go
     transfer_log::on_loss on_log_loss{}; ///< on the engine's thread; may be empty
-    std::size_t max_idle = 0;            ///< of these, that may wait at the same time; 0: no bound
+    file_failure_hook on_file_failure{};
+    std::size_t max_idle = 0; ///< of these, that may wait at the same time; 0: no bound
 };
 
 /// Sends downloads: takes offers over, sends each response over its client's socket without ever waiting,

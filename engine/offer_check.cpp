@@ -2,6 +2,7 @@
 
 #include "engine/client/connection_return.hpp"
 #include "engine/client/tcp_progress.hpp"
+#include "engine/files/file_state.hpp"
 #include "engine/tls/tls_suite.hpp"
 
 #include <fcntl.h>
@@ -9,14 +10,15 @@
 namespace dlhandoff::engine {
 namespace {
 
-std::optional<refusal> check_file(const file_identity& expected, int file) noexcept {
+std::optional<refusal> check_file(const file_identity& expected, file_check check, int file) noexcept {
     const auto actual = file_identity::of(file);
     if (!actual)
         return refusal::not_regular_file;
     const int flags = ::fcntl(file, F_GETFL);
     if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY || (flags & O_PATH) != 0)
         return refusal::not_readable;
-    if (actual != expected)
+    if (actual->device != expected.device || actual->inode != expected.inode ||
+        state_of(file, expected, check) != file_state::as_offered)
         return refusal::file_changed;
     return std::nullopt;
 }
@@ -38,7 +40,7 @@ std::optional<refusal> check_offer(const offer& offered,
     if (!is_connected(descriptors[0].get()))
         return refusal::not_connected;
     for (std::size_t i = 0; i < files.size(); ++i)
-        if (const auto wrong = check_file(files[i], descriptors[i + 1].get()))
+        if (const auto wrong = check_file(files[i], offered.reading().check, descriptors[i + 1].get()))
             return wrong;
     // Its head has promised keep-alive: better httpd keeps the promise than nobody.
     if (const auto back = offered.returning().path; !back.empty() && !can_return(back))

@@ -55,6 +55,7 @@ response::parts response::next(std::uint64_t most, std::uint64_t at_once, clock:
             }
             one.file = &*file;
             one.offset = offset;
+            one.reading = offer_.reading();
             if (at.piece() == warm_piece_)
                 one.length = std::min(one.length, warm_until_ - offset);
         }

@@ -121,10 +121,15 @@ void transfer::on_events(std::uint32_t events) {
         shared_.owner.on_ready(*this);
 }
 
-/// What was cold is in memory now, or never will be.
-void transfer::on_read() noexcept {
+/// What was cold is in memory now, or can't be read.
+void transfer::on_read(const read_ahead::result& what) noexcept {
     reading_ = nullptr;
     state_ = state::sending;
+    // This thread does not try what a pool's could not read: a dying disk takes long to say so.
+    if (what.error != 0) {
+        report_unreadable(what.file, what.offset, what.error);
+        return end(outcome::error);
+    }
     if (std::exchange(blocked_, false))
         client_.adapt_low_water(shared_.memory, now() - blocked_at_);
     shared_.owner.on_ready(*this);
@@ -266,7 +271,16 @@ transfer::step transfer::send_some(std::uint64_t most) {
     case write_step::failed:
         break;
     }
+    if (given.unreadable != nullptr)
+        report_unreadable(*given.unreadable, given.offset, given.error);
     return step::failed;
+}
+
+void transfer::report_unreadable(const shared_file& file, std::uint64_t offset, int error) const noexcept
+    try {
+    if (shared_.on_file_failure)
+        shared_.on_file_failure(failure_of(file, offset, error));
+} catch (const std::exception&) { // no memory: costs the report
 }
 
 /// Before a turn: what the client has said.
@@ -364,8 +378,7 @@ void transfer::wait_for_acknowledgement() {
 outcome transfer::outcome_at_reset() const noexcept {
     const std::uint64_t transmitted = client_.progress().transmitted(client_.get(), written());
     return outcome_of({.expected = response_.length(),
-                       .transmitted =
-                           channel_->delivered(client_.get(), transmitted, response_.position()),
+                       .transmitted = channel_->delivered(client_.get(), transmitted, response_.position()),
                        .delivered = delivered()});
 }
 

@@ -4,6 +4,7 @@
 #include "engine/client/client_socket.hpp"
 #include "engine/deadline_heap.hpp"
 #include "engine/event_loop.hpp"
+#include "engine/files/file_failure.hpp"
 #include "engine/files/read_ahead.hpp"
 #include "engine/limits/admission.hpp"
 #include "engine/limits/transfer_pace.hpp"
@@ -51,6 +52,7 @@ struct transfer_surroundings {
     bandwidth& rates;
     burst_allowance& bursts;
     const limit_table& limits;
+    const file_failure_hook& on_file_failure;
     std::uint64_t& bytes_sent; ///< of responses, given to the kernel, all together
     transfer_owner& owner;
 };
@@ -105,7 +107,7 @@ class transfer final : public event_handler,
     /// The deadline has come: ends what stalls, or sets the next one.
     void on_deadline();
     void on_events(std::uint32_t events) override;
-    void on_read() noexcept override;
+    void on_read(const read_ahead::result& what) noexcept override;
 
     /// It is over, and its connection is to be closed: has that reset the connection unless the client may
     /// keep what the kernel queued for it, so that no response that ends short passes for whole.
@@ -139,6 +141,7 @@ class transfer final : public event_handler,
     void send_turn();
     [[nodiscard]] step send_some(std::uint64_t most);
     [[nodiscard]] step hear_client();
+    void report_unreadable(const shared_file& file, std::uint64_t offset, int error) const noexcept;
     [[nodiscard]] bool all_sent() const noexcept { return response_.left() == 0 && channel_->finished(); }
     [[nodiscard]] std::uint64_t may_send();
     void keep_own_rate();

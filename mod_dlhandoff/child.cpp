@@ -25,7 +25,7 @@ child::child(const server_config& config) : config_(config) {
         service_.emplace(config.manager_socket, config.claim_timeout);
     else
         embedded_.emplace(from_parent().transfer_log, config.embedded_limits, from_parent().limit_ledger,
-                          report_return_trouble, report_log_loss);
+                          report_return_trouble, report_log_loss, report_file_trouble);
 }
 
 void child::make(apr_pool_t* pchild, server_rec* main_server) noexcept try {

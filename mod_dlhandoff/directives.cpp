@@ -119,6 +119,20 @@ const char* set_when_full(cmd_parms* cmd, void* config, const char* value) noexc
     return nullptr;
 }
 
+const char* set_file_check(cmd_parms* cmd, void* config, const char* value) noexcept {
+    if (strcasecmp(value, "size") == 0)
+        own(config).check = file_check::size;
+    else if (strcasecmp(value, "mtime") == 0)
+        own(config).check = file_check::mtime;
+    else
+        return apr_psprintf(cmd->pool,
+                            "DLHandoffFileCheck: '%s' is not allowed; allowed are size (a download ends when "
+                            "its file gets shorter) and mtime (also when the file's time changes and its "
+                            "size does not)",
+                            value);
+    return nullptr;
+}
+
 /// A directive's N of the embedded manager's limits.
 const char* set_count(cmd_parms* cmd, const char* value, std::uint32_t& into, const char* zero) noexcept {
     if (const char* misplaced = ap_check_cmd_context(cmd, GLOBAL_ONLY))
@@ -256,6 +270,9 @@ const command_rec directives[] = {
               "a string expression: whom limits count against; without it, the client's address"),
     directive("DLHandoffWhenFull", set_when_full, server_or_directory,
               "when the manager is full: serve (httpd does), or busy (503 with Retry-After)"),
+    directive("DLHandoffFileCheck", set_file_check, anywhere,
+              "what ends a download under way: size (its file gets shorter), or mtime (also when the file's "
+              "time changes and its size does not)"),
     directive("DLHandoffMaxTransfers", set_max_transfers, RSRC_CONF,
               "downloads that the embedded manager sends at the same time; 0: as descriptors allow"),
     directive("DLHandoffMaxPerClient", set_max_per_client, RSRC_CONF, "of these, one client's; 0: no bound"),
@@ -285,6 +302,7 @@ void* merge_directory_config(apr_pool_t* pool, void* base, void* added) noexcept
     take_if_set(merged->transfer_class, more.transfer_class);
     take_if_set(merged->rate, more.rate);
     take_if_set(merged->busy_when_full, more.busy_when_full);
+    take_if_set(merged->check, more.check);
     return merged;
 }
 

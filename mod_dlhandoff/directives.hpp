@@ -23,6 +23,7 @@ struct directory_config {
     const char* transfer_class = nullptr;   ///< nullptr: the class "default"
     std::optional<pace> rate;
     std::optional<bool> busy_when_full; ///< 503 instead of httpd's serving; unset is off
+    std::optional<file_check> check;    ///< nothing: file_check::size
 
     static constexpr std::uint64_t default_min_size = 1024 * 1024;
     [[nodiscard]] bool on() const noexcept { return handoff.value_or(false); }

@@ -38,6 +38,7 @@ std::shared_ptr<engine::engine_thread> embedded_manager::engine() {
         options.manager = "httpd-" + std::to_string(::getpid());
         options.returns.on_failure = on_failure_;
         options.on_log_loss = on_loss_;
+        options.on_file_failure = on_file_failure_;
         options.max_idle = most_idle();
         options.limits.all = options.limits.classes.front().own = limits_;
         if (ledger_ != nullptr) {

@@ -19,14 +19,15 @@ class embedded_manager {
   public:
     using on_return_failure = void (*)(const engine::return_failure&);
     using on_log_loss = void (*)(const engine::transfer_log_loss&);
+    using on_file_failure = void (*)(const engine::file_failure&);
 
     /// `transfer_log` is the parent's descriptor, borrowed, or -1. `limit_ledger`: what all children use of
-    /// the limits, made before fork(); null: each keeps them alone. `on_failure` and
-    /// `on_loss` are called on the engine's thread.
+    /// the limits, made before fork(); null: each keeps them alone. Failures are told on the engine's
+    /// thread.
     embedded_manager(int transfer_log, const engine::limits& limits, const engine::ledger* limit_ledger,
-                     on_return_failure on_failure, on_log_loss on_loss) noexcept
+                     on_return_failure on_failure, on_log_loss on_loss, on_file_failure file_failed) noexcept
         : transfer_log_(transfer_log), limits_(limits), ledger_(limit_ledger), on_failure_(on_failure),
-          on_loss_(on_loss) {}
+          on_loss_(on_loss), on_file_failure_(file_failed) {}
 
     /// Offers a response. `descriptors` (client, then files) stay the caller's. Throws std::bad_alloc, and
     /// then owns nothing.
@@ -53,6 +54,7 @@ class embedded_manager {
     const engine::ledger* const ledger_;
     const on_return_failure on_failure_;
     const on_log_loss on_loss_;
+    const on_file_failure on_file_failure_;
     std::mutex mutex_;
     std::shared_ptr<engine::engine_thread> engine_; ///< guarded by mutex_
     bool ended_ = false;                            ///< guarded by mutex_

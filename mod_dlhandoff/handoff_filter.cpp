@@ -8,6 +8,7 @@
 #include "mod_dlhandoff/manager_trouble.hpp"
 #include "mod_dlhandoff/memory_bucket.hpp"
 #include "mod_dlhandoff/module.hpp"
+#include "mod_dlhandoff/reading_terms.hpp"
 #include "mod_dlhandoff/request_facts.hpp"
 #include "mod_dlhandoff/response_plan.hpp"
 #include "mod_dlhandoff/return_terms.hpp"
@@ -137,7 +138,7 @@ handoff_result hand_off(ap_filter_t* filter, apr_bucket_brigade* response) {
     }
     const bool goes_on = !back.path.empty();
     auto made = offer::make(facts_of(r), plan.files(), plan.pieces(), plan.memory(), tls, back,
-                            directory_config_of(r).rate.value_or(pace{}));
+                            directory_config_of(r).rate.value_or(pace{}), reading_terms_of(r));
     if (const auto* wrong = std::get_if<refusal>(&made))
         return {*wrong};
     auto& offered = std::get<offer>(made);

@@ -95,6 +95,7 @@ explanation explain(refusal why, bool embedded) noexcept {
 constexpr apr_time_t pause = apr_time_from_sec(60);
 std::atomic<apr_time_t> last_report{-pause};
 std::atomic<apr_time_t> last_return_report{-pause};
+std::atomic<apr_time_t> last_file_report{-pause};
 
 /// Whether it is time for another report; if so, this is its time.
 bool is_due(std::atomic<apr_time_t>& last_time) noexcept {
@@ -156,6 +157,13 @@ int report_filtered_cachestat(apr_pool_t*, apr_pool_t*, apr_pool_t*, server_rec*
     return OK;
 } catch (...) { // std::bad_alloc: a log line less
     return OK;
+}
+
+void report_file_trouble(const engine::file_failure& failure) noexcept try {
+    if (is_due(last_file_report))
+        ap_log_error(APLOG_MARK, APLOG_ERR, failure.error, ap_server_conf,
+                     "mod_dlhandoff: %s. This is said once a minute at most", describe(failure).c_str());
+} catch (...) { // likewise
 }
 
 } // namespace dlhandoff::httpd

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/client/connection_return.hpp"
+#include "engine/files/file_failure.hpp"
 #include "engine/transfer_log.hpp"
 #include "mod_dlhandoff/directives.hpp"
 #include "mod_dlhandoff/handoff_result.hpp"
@@ -26,5 +27,7 @@ void report_log_loss(const engine::transfer_log_loss& loss) noexcept;
 /// Hook post_config: says so if a filter of system calls keeps the embedded manager from cachestat(2).
 int report_filtered_cachestat(apr_pool_t* pconf, apr_pool_t* plog, apr_pool_t* ptemp,
                               server_rec* main_server) noexcept;
+/// Says that the embedded manager could not read a file: likewise.
+void report_file_trouble(const engine::file_failure& failure) noexcept;
 
 } // namespace dlhandoff::httpd

@@ -27,7 +27,8 @@ struct offer::fixed {
     std::uint32_t keep_alive_ms;
     std::uint32_t requests;
     std::array<std::uint16_t, text_count> text_sizes; ///< in the order of request_facts, then the return path
-    std::array<std::uint16_t, 2> zero;
+    file_check check;
+    std::uint16_t use_sendfile; ///< 0 or 1
     pace speed;
 
     [[nodiscard]] std::size_t tls_at() const noexcept { return sizeof(fixed); }
@@ -70,6 +71,10 @@ constexpr bool is_sound(const pace& speed) noexcept {
     return speed.rate != 0 || speed.after == 0;
 }
 
+constexpr bool is_known(file_check check) noexcept {
+    return check == file_check::size || check == file_check::mtime;
+}
+
 /// The status of a final response (RFC 9110, 15).
 constexpr bool is_final(std::uint16_t status) noexcept {
     return status >= 200 && status <= 599;
@@ -108,10 +113,12 @@ void append(std::byte*& to, const void* from, std::size_t size) noexcept {
 std::variant<offer, refusal> offer::make(const request_facts& facts, std::span<const file_identity> files,
                                          std::span<const plan_piece> pieces,
                                          std::span<const std::byte> memory, const tls_session* tls,
-                                         const return_terms& back, const pace& speed) {
+                                         const return_terms& back, const pace& speed,
+                                         const reading_terms& reading) {
     if (files.size() > max_plan_files || pieces.size() > max_plan_pieces || memory.size() > max_plan_memory)
         return refusal::oversized;
-    if (!is_final(facts.status) || !terms_are_sound(back, tls != nullptr) || !is_sound(speed))
+    if (!is_final(facts.status) || !terms_are_sound(back, tls != nullptr) || !is_sound(speed) ||
+        !is_known(reading.check))
         return refusal::malformed;
     fixed head{};
     head.status = facts.status;
@@ -121,6 +128,8 @@ std::variant<offer, refusal> offer::make(const request_facts& facts, std::span<c
     head.has_tls = tls != nullptr ? 1 : 0;
     head.keep_alive_ms = back.keep_alive_ms;
     head.requests = back.requests;
+    head.check = reading.check;
+    head.use_sendfile = reading.use_sendfile ? 1 : 0;
     head.speed = speed;
     const auto texts = texts_of(facts, back);
     static_assert(std::tuple_size_v<decltype(texts)> == fixed::text_count);
@@ -162,8 +171,8 @@ std::variant<offer, refusal> offer::decode(std::span<const std::byte> message) {
     if (head.file_count > max_plan_files || head.piece_count > max_plan_pieces ||
         head.memory_size > max_plan_memory)
         return refusal::oversized;
-    if (head.has_tls > 1 || head.zero != decltype(head.zero){} || head.message_size() != message.size() ||
-        !is_final(head.status))
+    if (head.has_tls > 1 || !is_known(head.check) || head.use_sendfile > 1 ||
+        head.message_size() != message.size() || !is_final(head.status))
         return refusal::malformed;
     if (head.has_tls != 0 && decoded.tls() == nullptr)
         return refusal::malformed; // or the response would go out in the clear
@@ -218,6 +227,10 @@ return_terms offer::returning() const noexcept {
 
 pace offer::speed() const noexcept {
     return head().speed;
+}
+
+reading_terms offer::reading() const noexcept {
+    return {head().check, head().use_sendfile != 0};
 }
 
 const tls_session* offer::tls() const noexcept {

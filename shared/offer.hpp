@@ -55,6 +55,20 @@ struct pace {
     friend bool operator==(const pace&, const pace&) = default;
 };
 
+/// When a file has changed since the offer, so that its download ends. One that got shorter has, always; one
+/// that grew has not, ever.
+enum class file_check : std::uint16_t {
+    size = 0, ///< else never
+    mtime = 1 ///< also when its mtime is another one and its size is not
+};
+
+/// How a response's files are read, by what httpd's administrator set.
+struct reading_terms {
+    file_check check = file_check::size;
+    bool use_sendfile = true; ///< false: sendfile(2) is not to be trusted with them (EnableSendfile Off)
+    friend bool operator==(const reading_terms&, const reading_terms&) = default;
+};
+
 /// How a connection goes on after the response: back to httpd with its next request, or nowhere.
 struct return_terms {
     std::string_view path; ///< httpd's return socket (wire.hpp: return_message); empty: the connection ends
@@ -82,7 +96,7 @@ class offer {
     [[nodiscard]] static std::variant<offer, refusal>
     make(const request_facts& facts, std::span<const file_identity> files, std::span<const plan_piece> pieces,
          std::span<const std::byte> memory, const tls_session* tls = nullptr, const return_terms& back = {},
-         const pace& speed = {});
+         const pace& speed = {}, const reading_terms& reading = {});
 
     /// Checks a message from outside, whole: afterwards every accessor is safe.
     [[nodiscard]] static std::variant<offer, refusal> decode(std::span<const std::byte> message);
@@ -94,6 +108,7 @@ class offer {
     [[nodiscard]] std::span<const std::byte> memory() const noexcept;
     [[nodiscard]] return_terms returning() const noexcept;
     [[nodiscard]] pace speed() const noexcept;
+    [[nodiscard]] reading_terms reading() const noexcept;
     /// The connection's keys; null for plain TCP, and once forget_secrets() was called.
     [[nodiscard]] const tls_session* tls() const noexcept;
     /// Wipes the TLS keys; so does the destructor.

@@ -25,7 +25,7 @@
 namespace dlhandoff {
 
 /// Raised with every change of any message.
-inline constexpr std::uint16_t wire_version = 2;
+inline constexpr std::uint16_t wire_version = 3;
 
 enum class message_type : std::uint16_t { hello = 1, offer = 2, answer = 3, returned = 4 };
 

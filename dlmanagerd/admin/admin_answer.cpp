@@ -1,8 +1,8 @@
 #include "dlmanagerd/admin/admin_answer.hpp"
 
 #include "dlmanagerd/admin/admin_report.hpp"
-#include "shared/sealed_memory.hpp"
 #include "shared/release.hpp"
+#include "shared/sealed_memory.hpp"
 #include "shared/wire.hpp"
 
 #include <algorithm>

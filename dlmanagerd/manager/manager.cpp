@@ -42,13 +42,15 @@ void say_loss(const configuration& settings, const engine::transfer_log_loss& lo
 }
 
 engine::engine_options options_of(const manager_post& post, engine::return_policy returns,
-                                  engine::transfer_log::on_loss on_log_loss) {
+                                  engine::transfer_log::on_loss on_log_loss,
+                                  engine::file_failure_hook on_file_failure) {
     return {.manager = post.name,
             .limits = post.settings.limits.table,
             .member = membership_of(post),
             .tcp_memory = post.settings.limits.tcp_memory,
             .returns = std::move(returns),
-            .on_log_loss = std::move(on_log_loss)};
+            .on_log_loss = std::move(on_log_loss),
+            .on_file_failure = std::move(on_file_failure)};
 }
 
 } // namespace
@@ -56,8 +58,12 @@ engine::engine_options options_of(const manager_post& post, engine::return_polic
 manager::manager(manager_post post)
     : post_(std::move(post)), status_(post_.board.manager(post_.index)), settings_(post_.settings),
       engine_(loop_,
-              options_of(post_, return_policy_of(settings_),
-                         [this](const engine::transfer_log_loss& loss) { say_loss(settings_, loss); }),
+              options_of(
+                  post_, return_policy_of(settings_),
+                  [this](const engine::transfer_log_loss& loss) { say_loss(settings_, loss); },
+                  [this](const engine::file_failure& failure) {
+                      warn(file_failed_, loop_.now(), "{}", describe(failure));
+                  }),
               open_transfer_log(settings_)),
       sessions_(loop_, engine_, post_.board, post_.index, post_.name, settings_.allow_users, [this] {
           update_room();

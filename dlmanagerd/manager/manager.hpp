@@ -79,6 +79,7 @@ class manager final : private engine::event_handler {
     engine::clock::time_point next_thinning_{};
     engine::clock::time_point share_memory_at_{};
     log_throttle return_failed_;
+    log_throttle file_failed_;
     bool draining_ = false;
     engine::clock::time_point drain_deadline_ = engine::clock::time_point::max();
 };

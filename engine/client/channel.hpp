@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/write_step.hpp"
+#include "shared/offer.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -34,11 +35,16 @@ class channel {
         const shared_file* file = nullptr;
         std::uint64_t offset = 0; ///< in the file
         std::uint64_t length = 0;
-        bool more = false; ///< more of the response follows this part soon: it need not be hurried
+        reading_terms reading{}; ///< of the file
+        bool more = false;       ///< more of the response follows this part soon: it need not be hurried
     };
     struct given {
         write_step step = write_step::sent;
         std::uint64_t taken = 0; ///< of the parts' bytes; count them, whatever the step
+        /// `failed` because this file could not be read at `offset`; null: for another reason.
+        const shared_file* unreadable = nullptr;
+        std::uint64_t offset = 0;
+        int error = 0; ///< errno
     };
     struct heard {
         write_step step = write_step::sent; ///< or client_gone, or failed: the connection must end

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/files/file_sender.hpp"
 #include "engine/tls/tls_workplace.hpp"
 
 #include <memory>
@@ -23,7 +24,10 @@ class channel_workplace {
         tls_->opening.wipe();
     }
 
+    [[nodiscard]] file_sender& files() noexcept { return files_; }
+
   private:
+    file_sender files_;
     std::unique_ptr<tls_workplace> tls_;
 };
 

@@ -39,15 +39,14 @@ std::uint64_t kernel_tls_channel::room(client_socket& /*socket*/) noexcept {
     return std::numeric_limits<std::uint64_t>::max();
 }
 
-channel::given kernel_tls_channel::give(int socket, std::span<const part> parts,
-                                        channel_workplace& /*place*/) {
+channel::given kernel_tls_channel::give(int socket, std::span<const part> parts, channel_workplace& place) {
     std::uint64_t bytes = 0;
     for (const part& one : parts)
         bytes += one.length;
     watch_key(socket, bytes); // a record holds a byte at least
     if (const write_step control = send_control(socket); control != write_step::sent)
-        return {control, 0};
-    return plain_channel::send_parts(socket, parts);
+        return {.step = control};
+    return plain_channel::send_parts(socket, parts, place);
 }
 
 void kernel_tls_channel::watch_key(int socket, std::uint64_t records) noexcept {

@@ -1,13 +1,12 @@
 #include "engine/client/plain_channel.hpp"
 
+#include "engine/client/channel_workplace.hpp"
 #include "engine/client/client_input.hpp"
 #include "engine/client/client_socket.hpp"
-#include "engine/files/file_table.hpp"
 #include "engine/limits/tcp_memory.hpp"
 
 #include <cerrno>
 #include <limits>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 namespace dlhandoff::engine {
@@ -15,8 +14,8 @@ namespace {
 
 channel::given result_of(ssize_t taken) noexcept {
     if (taken < 0)
-        return {step_of_write_error(errno), 0};
-    return {write_step::sent, static_cast<std::uint64_t>(taken)};
+        return {.step = step_of_write_error(errno)};
+    return {.taken = static_cast<std::uint64_t>(taken)};
 }
 
 channel::given send_memory(int socket, const channel::part& one) noexcept {
@@ -28,17 +27,15 @@ channel::given send_memory(int socket, const channel::part& one) noexcept {
     return result_of(taken);
 }
 
-channel::given send_file(int socket, const channel::part& one) noexcept {
-    if (!one.file->unchanged())
-        return {write_step::file_changed, 0};
-    auto at = static_cast<off_t>(one.offset);
-    ssize_t taken;
-    do {
-        taken = ::sendfile(socket, one.file->descriptor(), &at, one.length);
-    } while (taken < 0 && errno == EINTR);
-    if (taken == 0)
-        return {write_step::file_changed, 0}; // it was as long as the plan needs: now it ends here
-    return result_of(taken);
+channel::given send_file(int socket, const channel::part& one, file_sender& files) {
+    const file_sender::result result = files.send(socket, *one.file, one.offset, one.length, one.reading);
+    channel::given now{.step = result.step, .taken = result.bytes};
+    if (result.step == write_step::failed) {
+        now.unreadable = one.file;
+        now.offset = one.offset;
+        now.error = result.error;
+    }
+    return now;
 }
 
 } // namespace
@@ -56,8 +53,8 @@ std::uint64_t plain_channel::room(client_socket& socket) noexcept {
     return socket.room(static_cast<std::uint64_t>(socket.low_water()) / 2);
 }
 
-channel::given plain_channel::give(int socket, std::span<const part> parts, channel_workplace& /*place*/) {
-    return send_parts(socket, parts);
+channel::given plain_channel::give(int socket, std::span<const part> parts, channel_workplace& place) {
+    return send_parts(socket, parts, place);
 }
 
 channel::heard plain_channel::hear(int socket, connection_end after, channel_workplace& /*place*/) {
@@ -67,16 +64,17 @@ channel::heard plain_channel::hear(int socket, connection_end after, channel_wor
     return {.unread = more, .more = more};
 }
 
-channel::given plain_channel::send_parts(int socket, std::span<const part> parts) noexcept {
-    given all;
+channel::given plain_channel::send_parts(int socket, std::span<const part> parts, channel_workplace& place) {
+    std::uint64_t taken = 0;
     for (const part& one : parts) {
-        const given now = one.memory != nullptr ? send_memory(socket, one) : send_file(socket, one);
-        all.taken += now.taken;
-        all.step = now.step;
-        if (now.taken < one.length)
-            break;
+        given now = one.memory != nullptr ? send_memory(socket, one) : send_file(socket, one, place.files());
+        taken += now.taken;
+        if (now.taken < one.length) {
+            now.taken = taken;
+            return now;
+        }
     }
-    return all;
+    return {.taken = taken};
 }
 
 } // namespace dlhandoff::engine

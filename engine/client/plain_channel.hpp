@@ -4,7 +4,7 @@
 
 namespace dlhandoff::engine {
 
-/// The response's bytes as they are, over TCP: memory with send(2), files with sendfile(2). Has no state, so
+/// The response's bytes as they are, over TCP: memory with send(2), files by file_sender. Has no state, so
 /// that one serves all connections, on any thread.
 class plain_channel final : public channel {
   public:
@@ -23,7 +23,7 @@ class plain_channel final : public channel {
     }
 
     /// Gives the socket what it takes of the parts; where the kernel seals, they go the same way.
-    [[nodiscard]] static given send_parts(int socket, std::span<const part> parts) noexcept;
+    [[nodiscard]] static given send_parts(int socket, std::span<const part> parts, channel_workplace& place);
 
   private:
     void dispose() noexcept override {}

@@ -37,6 +37,7 @@ class part_reader {
             const channel::part& one = parts_.front();
             const auto size =
                 static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), one.length - within_));
+            check_ = one.reading.check;
             if (one.memory != nullptr) {
                 std::memcpy(into.data(), one.memory + within_, size);
             } else if (!reads_.add(*one.file, one.offset + within_, into.first(size))) {
@@ -52,15 +53,27 @@ class part_reader {
 
     /// Reads what fill() has noted.
     [[nodiscard]] write_step finish() noexcept {
-        switch (reads_.read()) {
+        switch (reads_.read(check_)) {
         case scattered_read::result::read:
             return write_step::sent;
         case scattered_read::result::changed:
             return write_step::file_changed;
         case scattered_read::result::failed:
+            error_ = errno;
             break;
         }
         return write_step::failed;
+    }
+
+    /// After fill() or finish() has not come to an end.
+    [[nodiscard]] channel::given failure(write_step step) const noexcept {
+        channel::given what{.step = step};
+        if (step == write_step::failed) {
+            what.unreadable = &reads_.file();
+            what.offset = reads_.offset();
+            what.error = error_;
+        }
+        return what;
     }
 
   private:
@@ -77,6 +90,8 @@ class part_reader {
     std::uint64_t within_ = 0; ///< of the first part, what was read
     std::uint64_t left_ = 0;
     scattered_read reads_;
+    file_check check_{}; ///< the same for all of a response
+    int error_ = 0;
 };
 
 } // namespace
@@ -121,25 +136,25 @@ channel::given sealed_channel::give(int socket, std::span<const part> parts, cha
         if (into.empty())
             break;
         if (const write_step read = from.fill(into); read != write_step::sent)
-            return {read, 0};
+            return from.failure(read);
     }
     if (const write_step read = from.finish(); read != write_step::sent)
-        return {read, 0};
+        return from.failure(read);
     if (!next.seal())
-        return {write_step::file_changed, 0};
+        return {.step = write_step::file_changed};
     const auto bytes = next.unsent();
     if (bytes.empty())
-        return {write_step::sent, 0};
+        return {};
     ssize_t taken;
     do {
         taken = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (taken < 0 && errno == EINTR);
     if (taken < 0)
-        return {step_of_write_error(errno), 0};
+        return {.step = step_of_write_error(errno)};
     const auto count = static_cast<std::size_t>(taken);
     // A short count means that the socket is full, and that its edge will come (epoll(7), question 9).
     const write_step step = count == bytes.size() ? write_step::sent : write_step::would_block;
-    return {step, next.sent(count)};
+    return {.step = step, .taken = next.sent(count)};
 }
 
 channel::heard sealed_channel::hear(int socket, connection_end /*after*/, channel_workplace& place) {

@@ -2,11 +2,6 @@
 
 namespace dlhandoff::engine {
 
-bool shared_file::unchanged() const noexcept {
-    const auto now = file_identity::of(descriptor_.get());
-    return now && now->size == identity_.size && now->modified_nanoseconds == identity_.modified_nanoseconds;
-}
-
 file_reference::~file_reference() {
     if (file_ != nullptr && --file_->references_ == 0)
         file_->table_->files_.erase(file_identity(file_->identity_));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/files/file_state.hpp"
 #include "engine/files/residency.hpp"
 #include "shared/file_descriptor.hpp"
 #include "shared/offer.hpp"
@@ -18,8 +19,10 @@ class shared_file {
   public:
     [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
     [[nodiscard]] const file_identity& identity() const noexcept { return identity_; }
-    /// False once size or mtime differ from what httpd saw: a system call.
-    [[nodiscard]] bool unchanged() const noexcept;
+    /// What has become of it since the offer: a system call.
+    [[nodiscard]] file_state state(file_check check) const noexcept {
+        return state_of(descriptor(), identity_, check);
+    }
     [[nodiscard]] residency_probe& residency() noexcept { return residency_; }
 
   private:
@@ -54,7 +57,9 @@ class file_reference {
     shared_file* file_ = nullptr;
 };
 
-/// All files in use: (device, inode, size, mtime) → one descriptor. Must outlive its references.
+/// All files in use: (device, inode, size, mtime) → one descriptor. A file that grows, or is touched, has one
+/// for each size and time at which it was offered: each reference is to the file as its offer described it.
+/// Must outlive its references.
 class file_table {
   public:
     file_table() = default;

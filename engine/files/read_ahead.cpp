@@ -3,7 +3,10 @@
 #include "engine/signal_mask.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstddef>
 #include <fcntl.h>
+#include <span>
 #include <system_error>
 #include <unistd.h>
 
@@ -20,7 +23,31 @@ struct read_ahead::request {
     std::uint64_t offset;
     std::uint64_t length;
     listener* owner;
+    std::uint64_t done = 0; ///< bytes that have been read
+    int error = 0;
+
+    void read(std::span<std::byte> buffer) noexcept;
 };
+
+void read_ahead::request::read(std::span<std::byte> buffer) noexcept {
+    for (int fruitless = 0; done < length;) {
+        const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), length - done));
+        const ssize_t got = ::pread(descriptor, buffer.data(), size, static_cast<off_t>(offset + done));
+        if (got < 0 && errno == EINTR && ++fruitless < most_fruitless_reads)
+            continue;
+        if (got < 0) {
+            error = errno;
+            return;
+        }
+        if (got == 0)
+            break; // an end: whether it may be there is for the transfer to find out
+        fruitless = 0;
+        done += static_cast<std::uint64_t>(got);
+    }
+    // The next stretch, without waiting for it: it is read while this one is sent.
+    ::posix_fadvise(descriptor, static_cast<off_t>(offset + length), static_cast<off_t>(length),
+                    POSIX_FADV_WILLNEED);
+}
 
 read_ahead::read_ahead(event_loop& loop)
     : completed_(
@@ -53,7 +80,7 @@ read_ahead::request* read_ahead::start(file_reference file, std::uint64_t offset
     if (threads_.empty())
         return nullptr;
     const int descriptor = file->descriptor();
-    auto one = std::make_unique<request>(request{std::move(file), descriptor, offset, length, &owner});
+    auto one = std::make_unique<request>(request{std::move(file), descriptor, offset, length, &owner, 0, 0});
     request* const started = one.get();
     {
         const std::lock_guard lock(mutex_);
@@ -77,18 +104,7 @@ void read_ahead::work() {
         auto one = std::move(queue_.front());
         queue_.pop_front();
         lock.unlock();
-        for (std::uint64_t done = 0; done < one->length;) {
-            const auto size =
-                static_cast<std::size_t>(std::min<std::uint64_t>(chunk_size, one->length - done));
-            const ssize_t got =
-                ::pread(one->descriptor, buffer.get(), size, static_cast<off_t>(one->offset + done));
-            if (got <= 0)
-                break; // an end or an error: sendfile will meet it too, and the transfer deals with it
-            done += static_cast<std::uint64_t>(got);
-        }
-        // The next stretch, without waiting for it: it is read while this one is sent.
-        ::posix_fadvise(one->descriptor, static_cast<off_t>(one->offset + one->length),
-                        static_cast<off_t>(one->length), POSIX_FADV_WILLNEED);
+        one->read({buffer.get(), chunk_size});
         lock.lock();
         finished_.push_back(std::move(one));
         completed_.notify();
@@ -103,7 +119,7 @@ void read_ahead::complete() {
     }
     for (const auto& one : finished)
         if (one->owner != nullptr)
-            one->owner->on_read();
+            one->owner->on_read({*one->file, one->offset + one->done, one->error});
 }
 
 } // namespace dlhandoff::engine

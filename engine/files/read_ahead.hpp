@@ -19,11 +19,18 @@ class read_ahead {
   public:
     struct request;
 
+    /// What has come of a request. Of an end of the file nothing is said: the transfer will meet it itself.
+    struct result {
+        const shared_file& file;
+        std::uint64_t offset; ///< up to which it has been read
+        int error;            ///< errno of the read that failed, 0 if none did
+    };
+
     /// Who asks.
     class listener {
       public:
         /// What was asked for has been read, or could not be. Once for each request.
-        virtual void on_read() noexcept = 0;
+        virtual void on_read(const result& what) noexcept = 0;
 
       protected:
         ~listener() = default;

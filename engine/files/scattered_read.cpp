@@ -20,31 +20,48 @@ bool scattered_read::add(const shared_file& file, std::uint64_t offset,
     return true;
 }
 
-scattered_read::result scattered_read::read() noexcept {
-    if (count_ == 0)
-        return result::read;
-    if (!file_->unchanged())
-        return result::changed;
-    for (std::size_t first = 0;;) {
-        const ssize_t got = ::preadv(file_->descriptor(), &places_[first], static_cast<int>(count_ - first),
-                                     static_cast<off_t>(offset_));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
+scattered_read::result scattered_read::read(file_check check) noexcept {
+    std::size_t first = 0;
+    int why = 0;
+    for (int fruitless = 0; first < count_; ++fruitless) {
+        if (fruitless == most_fruitless_reads) {
+            errno = why;
             return result::failed;
-        if (got == 0)
-            return result::changed;
-        offset_ += static_cast<std::uint64_t>(got);
-        auto left = static_cast<std::size_t>(got);
-        while (first < count_ && left >= places_[first].iov_len)
-            left -= places_[first++].iov_len;
-        if (first == count_) {
-            count_ = 0;
-            return result::read;
         }
-        places_[first].iov_base = static_cast<std::uint8_t*>(places_[first].iov_base) + left;
-        places_[first].iov_len -= left;
+        switch (file_->state(check)) {
+        case file_state::as_offered:
+            break;
+        case file_state::changed:
+            return result::changed;
+        case file_state::unreadable:
+            return result::failed;
+        }
+        for (ssize_t got = 1; got > 0 && first < count_;) {
+            got = ::preadv(file_->descriptor(), &places_[first], static_cast<int>(count_ - first),
+                           static_cast<off_t>(offset_));
+            if (got < 0 && errno != EINTR)
+                return result::failed;
+            why = got < 0 ? EINTR : ENODATA; // the latter should it stay so, though the file is longer
+            if (got > 0) {
+                fruitless = 0;
+                first = fill(first, static_cast<std::size_t>(got));
+            }
+        }
     }
+    count_ = 0;
+    return result::read;
+}
+
+/// So many bytes have come, from the place `first` on: the first one that still lacks some.
+std::size_t scattered_read::fill(std::size_t first, std::size_t bytes) noexcept {
+    offset_ += bytes;
+    while (first < count_ && bytes >= places_[first].iov_len)
+        bytes -= places_[first++].iov_len;
+    if (first < count_) {
+        places_[first].iov_base = static_cast<std::uint8_t*>(places_[first].iov_base) + bytes;
+        places_[first].iov_len -= bytes;
+    }
+    return first;
 }
 
 } // namespace dlhandoff::engine

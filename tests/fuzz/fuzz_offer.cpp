@@ -83,7 +83,7 @@ void check_offer(std::span<const std::byte> input) {
     require(taken.response_bytes() == total && taken.file_bytes() == from_files);
 
     auto made = offer::make(facts, taken.files(), taken.pieces(), taken.memory(), taken.tls(),
-                            taken.returning(), taken.speed());
+                            taken.returning(), taken.speed(), taken.reading());
     require(std::holds_alternative<offer>(made));
     std::get<offer>(made).set_ticket(taken.claim_ticket());
     require(std::ranges::equal(std::get<offer>(made).message(), message));

@@ -40,8 +40,9 @@ class corpus {
 
     void write(const char* name, const request_facts& facts, std::span<const file_identity> files,
                std::span<const plan_piece> pieces, std::string_view memory, const return_terms& back = {},
-               const pace& speed = {}) const {
-        auto made = offer::make(facts, files, pieces, std::as_bytes(std::span(memory)), nullptr, back, speed);
+               const pace& speed = {}, const reading_terms& reading = {}) const {
+        auto made = offer::make(facts, files, pieces, std::as_bytes(std::span(memory)), nullptr, back, speed,
+                                reading);
         if (const auto* reason = std::get_if<refusal>(&made))
             throw std::runtime_error(std::string(name) +
                                      " is no offer: " + std::string(dlhandoff::name(*reason)));
@@ -67,6 +68,7 @@ void write_offers(const corpus& into) {
     into.write("whole-file", facts, one_file, whole, head);
     into.write("keep-alive", facts, one_file, whole, head, {"/run/apache2/dlhandoff.return.77", 5000, 3});
     into.write("paced", facts, one_file, whole, head, {}, {500'000, 1'000'000});
+    into.write("read-and-checked", facts, one_file, whole, head, {}, {}, {file_check::mtime, false});
     into.write("no-texts", {}, one_file, whole, head);
     into.write("memory-alone", facts, {}, std::vector<plan_piece>{{source::memory, 0, 0, 4}}, "body");
 

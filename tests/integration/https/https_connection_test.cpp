@@ -14,11 +14,11 @@ constexpr std::uint64_t large = 12 * megabyte;
 /// A download that is mid-way: the client's buffers hold only a small part of it.
 class https_connection : public ::testing::TestWithParam<setup> {
   protected:
-    void begin(tls_client_options options = {}) {
+    void begin(tls_client_options options = {}, const std::string& path = "/file") {
         here_.add_document("file", large);
         options.receive_buffer = small_receive_buffer;
         client_.emplace(here_.httpd().address(), https_port, options);
-        client_->send(here_.get_request("/file", "mid-way"));
+        client_->send(here_.get_request(path, "mid-way"));
         EXPECT_EQ(status_of(client_->read_head()), 200);
         received_ = client_->read(megabyte);
         EXPECT_EQ(here_.httpd().note_of("mid-way"), "claimed");
@@ -50,7 +50,9 @@ class https_connection : public ::testing::TestWithParam<setup> {
         expect_outcome("file-changed");
     }
 
-    site here_{{.how = GetParam(), .https = "SSLProtocol all\n"}};
+    site here_{{.how = GetParam(),
+                .https = "SSLProtocol all\n"
+                         "<If \"%{QUERY_STRING} == 'timed'\">\nDLHandoffFileCheck mtime\n</If>\n"}};
     std::optional<tls_client> client_;
     std::string received_;
 };
@@ -67,8 +69,14 @@ TEST_P(https_connection, keys_are_updated_in_mid_download) {
     expect_all();
 }
 
-TEST_P(https_connection, a_changed_file_ends_it) {
+TEST_P(https_connection, a_file_that_grows_is_sent_as_it_was_announced) {
     begin();
+    std::ofstream(here_.document("file"), std::ios::binary | std::ios::app) << 'x';
+    expect_all();
+}
+
+TEST_P(https_connection, a_changed_file_ends_it_where_its_time_counts) {
+    begin({}, "/file?timed");
     {
         std::fstream file(here_.document("file"), std::ios::binary | std::ios::in | std::ios::out);
         // Far from what is being sent: nothing but its time tells.

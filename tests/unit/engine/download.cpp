@@ -64,12 +64,29 @@ file_descriptor sample_file::open() const {
     return file_descriptor(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
 }
 
+void sample_file::append(std::string_view bytes) const {
+    const file_descriptor file(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    if (::write(file.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+        throw_errno("write");
+}
+
+void sample_file::touch() const {
+    const timespec times[2] = {{0, UTIME_OMIT}, {1'000'000'000, 5}};
+    if (::utimensat(AT_FDCWD, path_.c_str(), times, 0) != 0)
+        throw_errno("utimensat");
+}
+
+void sample_file::shorten(std::size_t size) const {
+    if (::truncate(path_.c_str(), static_cast<off_t>(size)) != 0)
+        throw_errno("truncate");
+}
+
 std::span<const std::byte> bytes_of(std::string_view text) noexcept {
     return std::as_bytes(std::span(text.data(), text.size()));
 }
 
 offer make_offer(std::string_view head, const sample_file& file, std::vector<plan_piece> pieces,
-                 const return_terms& back) {
+                 const return_terms& back, const reading_terms& reading) {
     if (pieces.empty()) {
         if (!head.empty())
             pieces.push_back({plan_piece::source::memory, 0, 0, head.size()});
@@ -80,7 +97,7 @@ offer make_offer(std::string_view head, const sample_file& file, std::vector<pla
     facts.client = facts.client_key = "127.0.0.1";
     facts.method = "GET";
     facts.uri = "/sample";
-    auto made = offer::make(facts, {&identity, 1}, pieces, bytes_of(head), nullptr, back);
+    auto made = offer::make(facts, {&identity, 1}, pieces, bytes_of(head), nullptr, back, {}, reading);
     if (std::holds_alternative<refusal>(made))
         throw std::runtime_error("offer: " + std::string(name(std::get<refusal>(made))));
     return std::get<offer>(std::move(made));

@@ -33,6 +33,12 @@ class sample_file {
     [[nodiscard]] file_identity identity() const;
     [[nodiscard]] file_descriptor open() const;
 
+    /// What happens to files: bytes are added; the time is set to one of its own, since two writes within the
+    /// clock's tick have the same.
+    void append(std::string_view bytes) const;
+    void touch() const;
+    void shorten(std::size_t size) const;
+
   private:
     std::string path_;
     std::string content_;
@@ -42,7 +48,8 @@ class sample_file {
 
 /// An offer of head and pieces of one file.
 [[nodiscard]] offer make_offer(std::string_view head, const sample_file& file,
-                               std::vector<plan_piece> pieces = {}, const return_terms& back = {});
+                               std::vector<plan_piece> pieces = {}, const return_terms& back = {},
+                               const reading_terms& reading = {});
 
 /// A transfer log in memory that can be read while it grows.
 class readable_log {

@@ -161,17 +161,24 @@ TEST_F(offer_check_test, another_file_of_the_same_size_and_time) {
     EXPECT_EQ(check_with_file(other.open()), refusal::file_changed);
 }
 
-TEST_F(offer_check_test, a_file_that_was_shortened_or_lengthened) {
-    ASSERT_EQ(::truncate(file.path().c_str(), 999), 0);
-    EXPECT_EQ(check(), refusal::file_changed);
-    ASSERT_EQ(::truncate(file.path().c_str(), 1001), 0);
-    EXPECT_EQ(check(), refusal::file_changed);
+TEST_F(offer_check_test, a_file_that_got_shorter_or_longer) {
+    for (const file_check how : {file_check::size, file_check::mtime}) {
+        const offer one = make_offer("head", file, {}, {}, {.check = how});
+        ASSERT_EQ(::truncate(file.path().c_str(), 999), 0);
+        EXPECT_EQ(engine::check_offer(one, descriptors), refusal::file_changed);
+        ASSERT_EQ(::truncate(file.path().c_str(), 1001), 0);
+        EXPECT_EQ(engine::check_offer(one, descriptors), std::nullopt);
+        ASSERT_EQ(::truncate(file.path().c_str(), 1000), 0);
+    }
 }
 
-TEST_F(offer_check_test, a_file_that_was_modified) {
+TEST_F(offer_check_test, a_file_with_another_time) {
+    const offer strict = make_offer("head", file, {}, {}, {.check = file_check::mtime});
+    EXPECT_EQ(engine::check_offer(strict, descriptors), std::nullopt);
     const timespec times[2] = {{0, UTIME_OMIT}, {1'000'000'000, 1}};
     ASSERT_EQ(::utimensat(AT_FDCWD, file.path().c_str(), times, 0), 0);
-    EXPECT_EQ(check(), refusal::file_changed);
+    EXPECT_EQ(check(), std::nullopt);
+    EXPECT_EQ(engine::check_offer(strict, descriptors), refusal::file_changed);
 }
 
 TEST_F(offer_check_test, the_order_of_several_files_matters) {

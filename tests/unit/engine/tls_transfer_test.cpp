@@ -1,10 +1,12 @@
 #include "engine/tls/kernel_tls.hpp"
+#include "tests/faulty_disk/faulty_disk.hpp"
 #include "tests/unit/engine/tls/tls_peers.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace dlhandoff::test {
@@ -19,7 +21,8 @@ struct protection {
     const char* suite;
 };
 
-offer make_tls_offer(const sample_file& file, const tls_session& session, std::vector<plan_piece> pieces) {
+offer make_tls_offer(const sample_file& file, const tls_session& session, std::vector<plan_piece> pieces,
+                     const reading_terms& reading) {
     const file_identity identity = file.identity();
     if (pieces.empty())
         pieces = {{plan_piece::source::memory, 0, 0, head.size()},
@@ -27,17 +30,17 @@ offer make_tls_offer(const sample_file& file, const tls_session& session, std::v
     request_facts facts;
     facts.method = "GET";
     facts.uri = "/sample";
-    auto made = offer::make(facts, {&identity, 1}, pieces, bytes_of(head), &session);
+    auto made = offer::make(facts, {&identity, 1}, pieces, bytes_of(head), &session, {}, {}, reading);
     return std::get<offer>(std::move(made));
 }
 
 void offer_to(running_engine& runner, tls_peers& peers, const sample_file& file,
-              std::vector<plan_piece> pieces = {}) {
+              std::vector<plan_piece> pieces = {}, const reading_terms& reading = {}) {
     std::vector<file_descriptor> descriptors;
     descriptors.push_back(std::move(peers.connection.server));
     descriptors.push_back(file.open());
     const tls_session session = peers.session();
-    runner.begin(make_tls_offer(file, session, std::move(pieces)), std::move(descriptors));
+    runner.begin(make_tls_offer(file, session, std::move(pieces), reading), std::move(descriptors));
 }
 
 json ended(running_engine& runner, tls_peers& peers) {
@@ -157,11 +160,80 @@ TEST(tls_transfer, garbage_from_the_client_ends_the_connection) {
     EXPECT_EQ(json::parse(runner.log_lines().front())["outcome"], "error");
 }
 
-TEST(tls_transfer, a_file_that_is_changed_under_way_ends_the_connection) {
+TEST(tls_transfer, a_file_that_grows_and_is_touched_is_sent_as_it_was_announced) {
     const sample_file file(20'000'000);
     tls_peers peers(TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384");
     running_engine runner;
     offer_to(runner, peers, file);
+    std::string received;
+    ASSERT_TRUE(runner.run_until(
+        [&] { return peers.read_available(received, 10'000) && received.size() > 1'000'000; }));
+    file.append("x");
+    file.touch();
+    ASSERT_TRUE(runner.run_until([&] { return !peers.read_available(received); }));
+    EXPECT_TRUE(received == head + file.content());
+    EXPECT_EQ(ended(runner, peers)["outcome"], "complete");
+}
+
+/// All of it is written anew, with the size that it had. Whatever the client is sent, no nonce protects two
+/// texts: what it gets is records that it can open, and the connection may end, but no record is wrong.
+TEST(tls_transfer, a_file_that_is_written_anew_never_yields_a_broken_record) {
+    const sample_file file(20'000'000);
+    tls_peers peers(TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384");
+    const int small = 4096; // the socket takes pieces of records
+    ::setsockopt(peers.connection.server.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    running_engine runner;
+    offer_to(runner, peers, file);
+    std::string received;
+    ASSERT_TRUE(
+        runner.run_until([&] { return peers.read_available(received, 1'000) && received.size() > 100'000; }));
+    const file_descriptor writer(::open(file.path().c_str(), O_WRONLY | O_CLOEXEC));
+    const std::string other(file.content().size(), 'x');
+    ASSERT_EQ(::pwrite(writer.get(), other.data(), other.size(), 0), static_cast<ssize_t>(other.size()));
+    try {
+        ASSERT_TRUE(runner.run_until([&] { return !peers.read_available(received); }));
+    } catch (const std::runtime_error& error) { // it was cut, which is as well
+        EXPECT_EQ(std::string(error.what()).find("mac"), std::string::npos) << error.what();
+    }
+    const std::string old = head + file.content(), fresh = std::string(head.size(), ' ') + other;
+    for (std::size_t i = 0; i < received.size(); ++i)
+        ASSERT_TRUE(received[i] == old[i] || received[i] == fresh[i]) << i;
+}
+
+TEST(tls_transfer, a_disk_that_fails_ends_the_connection_with_a_word) {
+    MOUNT_FAULTY_DISK(disk);
+    tls_peers peers(TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384");
+    std::vector<engine::file_failure> failures;
+    engine::engine_options options;
+    options.on_file_failure = [&](const engine::file_failure& one) { failures.push_back(one); };
+    running_engine runner(options);
+    file_descriptor opened(::open((disk / faulty_disk::dying).c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat status {};
+    ASSERT_EQ(::fstat(opened.get(), &status), 0);
+    const file_identity identity{status.st_dev, status.st_ino, faulty_disk::file_size, 0};
+    const plan_piece whole{plan_piece::source::file, 0, 0, faulty_disk::file_size};
+    const tls_session session = peers.session();
+    std::vector<file_descriptor> descriptors;
+    descriptors.push_back(std::move(peers.connection.server));
+    descriptors.push_back(std::move(opened));
+    runner.begin(std::get<offer>(offer::make({}, {&identity, 1}, {&whole, 1}, {}, &session)),
+                 std::move(descriptors));
+    std::string received;
+    EXPECT_THROW(static_cast<void>(runner.run_until([&] { return !peers.read_available(received); })),
+                 std::runtime_error)
+        << "the response must not end with close_notify";
+    EXPECT_LE(received.size(), faulty_disk::unreadable_from);
+    EXPECT_TRUE(faulty_disk::content().starts_with(received));
+    EXPECT_EQ(ended(runner, peers)["outcome"], "error");
+    ASSERT_EQ(failures.size(), 1U);
+    EXPECT_EQ(failures[0].error, EIO);
+}
+
+TEST(tls_transfer, a_file_that_is_changed_under_way_ends_the_connection_if_its_time_counts) {
+    const sample_file file(20'000'000);
+    tls_peers peers(TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384");
+    running_engine runner;
+    offer_to(runner, peers, file, {}, {.check = file_check::mtime});
     std::string received;
     ASSERT_TRUE(runner.run_until(
         [&] { return peers.read_available(received, 10'000) && received.size() > 1'000'000; }));

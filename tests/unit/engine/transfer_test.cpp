@@ -1,4 +1,5 @@
 #include "engine/transfer.hpp"
+#include "tests/faulty_disk/faulty_disk.hpp"
 #include "tests/unit/engine/download.hpp"
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace dlhandoff::test {
@@ -27,11 +29,20 @@ const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n";
 
 /// One client, one engine.
 struct transfer_test : testing::Test {
-    void offer_to(running_engine& runner, const sample_file& file, std::vector<plan_piece> pieces = {}) {
+    void offer_to(running_engine& runner, const sample_file& file, std::vector<plan_piece> pieces = {},
+                  const reading_terms& reading = {}) {
         std::vector<file_descriptor> descriptors;
         descriptors.push_back(std::move(connection.server));
         descriptors.push_back(file.open());
-        runner.begin(make_offer(head, file, std::move(pieces)), std::move(descriptors));
+        runner.begin(make_offer(head, file, std::move(pieces), {}, reading), std::move(descriptors));
+    }
+
+    /// It is mid-way: sent in part, and no more before the client reads on.
+    [[nodiscard]] bool receive_a_part(running_engine& runner) {
+        return runner.run_until([&] {
+            read_available(connection.client.get(), received, 100'000);
+            return received.size() >= 1'000'000;
+        });
     }
 
     /// The client reads until the end and closes; the transfer's log line.
@@ -128,18 +139,94 @@ TEST_F(transfer_test, a_file_that_is_shortened_ends_the_connection_with_a_reset)
     EXPECT_TRUE((head + file.content()).starts_with(received));
 }
 
-TEST_F(transfer_test, a_file_that_is_written_to_ends_the_connection) {
+TEST_F(transfer_test, a_file_that_is_written_to_ends_the_connection_if_its_time_counts) {
     const sample_file file(20'000'000);
     running_engine runner;
-    offer_to(runner, file);
-    ASSERT_TRUE(runner.run_until([&] {
-        read_available(connection.client.get(), received, 100'000);
-        return received.size() >= 1'000'000;
-    }));
+    offer_to(runner, file, {}, {.check = file_check::mtime});
+    ASSERT_TRUE(receive_a_part(runner));
     const file_descriptor writer(::open(file.path().c_str(), O_WRONLY | O_CLOEXEC));
     ASSERT_EQ(::pwrite(writer.get(), "x", 1, 19'000'000), 1);
     EXPECT_EQ(receive_all(runner)["outcome"], "file-changed");
     EXPECT_TRUE((head + file.content()).starts_with(received));
+}
+
+TEST_F(transfer_test, a_file_that_grows_is_sent_as_it_was_announced) {
+    for (const file_check check : {file_check::size, file_check::mtime}) {
+        const sample_file file(20'000'000);
+        running_engine runner;
+        connection = tcp_pair();
+        received.clear();
+        offer_to(runner, file, {}, {.check = check});
+        ASSERT_TRUE(receive_a_part(runner));
+        file.append("x");
+        EXPECT_EQ(receive_all(runner)["outcome"], "complete");
+        EXPECT_TRUE(received == head + file.content());
+    }
+}
+
+TEST_F(transfer_test, a_touched_file_is_sent_to_its_end) {
+    const sample_file file(20'000'000);
+    running_engine runner;
+    offer_to(runner, file);
+    ASSERT_TRUE(receive_a_part(runner));
+    file.touch();
+    EXPECT_EQ(receive_all(runner)["outcome"], "complete");
+    EXPECT_TRUE(received == head + file.content());
+}
+
+TEST_F(transfer_test, a_file_is_sent_without_sendfile) {
+    const sample_file file(5'000'000);
+    running_engine runner;
+    offer_to(runner, file, {}, {.use_sendfile = false});
+    EXPECT_EQ(receive_all(runner)["outcome"], "complete");
+    EXPECT_TRUE(received == head + file.content());
+}
+
+/// A disk that dies behind a file's sixth tenth ends that file's download, and no other.
+TEST_F(transfer_test, a_disk_that_fails_ends_its_downloads_with_a_reset_and_a_word) {
+    MOUNT_FAULTY_DISK(disk);
+    for (const bool use_sendfile : {true, false}) {
+        std::vector<engine::file_failure> failures;
+        engine::engine_options options;
+        options.on_file_failure = [&](const engine::file_failure& one) { failures.push_back(one); };
+        running_engine runner(options);
+        connection = tcp_pair();
+        received.clear();
+        const std::string path = disk / faulty_disk::dying;
+        file_descriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        struct stat status {};
+        ASSERT_EQ(::fstat(opened.get(), &status), 0);
+        const file_identity identity{status.st_dev, status.st_ino, faulty_disk::file_size,
+                                     status.st_mtim.tv_sec * 1'000'000'000};
+        const std::vector<plan_piece> pieces{{plan_piece::source::memory, 0, 0, head.size()},
+                                             {plan_piece::source::file, 0, 0, faulty_disk::file_size}};
+        std::vector<file_descriptor> descriptors;
+        descriptors.push_back(std::move(connection.server));
+        descriptors.push_back(std::move(opened));
+        runner.begin(std::get<offer>(offer::make({}, {&identity, 1}, pieces, bytes_of(head), nullptr, {}, {},
+                                                 {file_check::size, use_sendfile})),
+                     std::move(descriptors));
+        tcp_pair other_client;
+        const sample_file sound(20'000'000);
+        std::vector<file_descriptor> others;
+        others.push_back(std::move(other_client.server));
+        others.push_back(sound.open());
+        runner.begin(make_offer(head, sound), std::move(others));
+
+        ASSERT_TRUE(runner.run_until([&] { return !read_available(connection.client.get(), received); }));
+        EXPECT_EQ(errno, ECONNRESET);
+        EXPECT_LE(received.size(), head.size() + faulty_disk::unreadable_from);
+        EXPECT_TRUE((head + faulty_disk::content()).starts_with(received));
+        ASSERT_TRUE(runner.run_until([&] { return runner.log_lines().size() == 1; }));
+        EXPECT_EQ(json::parse(runner.log_lines().front())["outcome"], "error");
+        ASSERT_EQ(failures.size(), 1U);
+        EXPECT_EQ(failures[0].error, EIO);
+        EXPECT_EQ(failures[0].path, path);
+
+        std::string all;
+        ASSERT_TRUE(runner.run_until([&] { return !read_available(other_client.client.get(), all); }));
+        EXPECT_TRUE(all == head + sound.content());
+    }
 }
 
 TEST_F(transfer_test, an_unlinked_file_is_sent_to_its_end) {

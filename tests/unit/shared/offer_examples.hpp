@@ -43,7 +43,8 @@ inline constexpr std::size_t has_tls_at = 34;
 inline constexpr std::size_t memory_size_at = 36;
 inline constexpr std::size_t keep_alive_at = 40;
 inline constexpr std::size_t text_sizes_at = 48;
-inline constexpr std::size_t zero_at = 68;
+inline constexpr std::size_t check_at = 68;
+inline constexpr std::size_t use_sendfile_at = 70;
 inline constexpr std::size_t rate_at = 72;
 inline constexpr std::size_t after_at = 80;
 inline constexpr std::size_t files_at = 88;
@@ -51,6 +52,7 @@ inline constexpr std::size_t pieces_at = files_at + 2 * sizeof(file_identity); /
 
 inline constexpr return_terms example_terms{"/run/apache2/dlhandoff.return.77", 5000, 3};
 inline constexpr pace example_speed{500'000, 1'000'000};
+inline constexpr reading_terms example_reading{file_check::mtime, false};
 inline constexpr std::string_view head_text = "HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n";
 
 inline std::span<const std::byte> bytes_of(std::string_view text) {
@@ -82,7 +84,7 @@ inline offer offer_of(std::variant<offer, refusal> result) {
 
 inline offer example() {
     return offer_of(offer::make(example_facts(), example_files(), example_pieces(), bytes_of(head_text),
-                                nullptr, example_terms, example_speed));
+                                nullptr, example_terms, example_speed, example_reading));
 }
 
 inline bytes example_message() {
@@ -108,6 +110,7 @@ inline void expect_same(const offer& one, const offer& other) {
     EXPECT_TRUE(std::ranges::equal(one.memory(), other.memory()));
     EXPECT_EQ(one.returning(), other.returning());
     EXPECT_EQ(one.speed(), other.speed());
+    EXPECT_EQ(one.reading(), other.reading());
     EXPECT_TRUE(std::ranges::equal(one.message(), other.message()));
 }
 

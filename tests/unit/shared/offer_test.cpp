@@ -223,6 +223,22 @@ TEST(offer, says_how_fast_the_response_may_go) {
     EXPECT_EQ(offer_of(offer::decode(message)).speed(), (pace{example_speed.rate, 0}));
 }
 
+TEST(offer, says_how_its_files_are_read) {
+    const auto with = [](const reading_terms& reading) {
+        const std::vector<plan_piece> pieces{{source::memory, 0, 0, 5}};
+        return offer::make({}, {}, pieces, bytes_of("hello"), nullptr, {}, {}, reading);
+    };
+    EXPECT_EQ(offer_of(offer::decode(example_message())).reading(), example_reading);
+    const reading_terms usual{};
+    EXPECT_EQ(usual.check, file_check::size);
+    EXPECT_TRUE(usual.use_sendfile);
+    EXPECT_EQ(offer_of(with({})).reading(), usual);
+    for (const reading_terms& one :
+         {reading_terms{file_check::size, false}, reading_terms{file_check::mtime, true}})
+        EXPECT_EQ(offer_of(offer::decode(offer_of(with(one)).message())).reading(), one);
+    EXPECT_EQ(reason_of(with({static_cast<file_check>(2), true})), refusal::malformed);
+}
+
 TEST(offer, can_take_anothers_place_and_leaves_no_keys_behind) {
     const std::vector<plan_piece> pieces{{source::memory, 0, 0, 5}};
     tls_session session;

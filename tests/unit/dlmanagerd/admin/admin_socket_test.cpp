@@ -1,7 +1,7 @@
 #include "dlmanagerd/admin/admin_socket.hpp"
 
-#include "shared/unix_address.hpp"
 #include "shared/release.hpp"
+#include "shared/unix_address.hpp"
 #include "shared/wire.hpp"
 
 #include <array>

@@ -102,23 +102,21 @@ TEST(file_table, references_stay_good_when_the_table_grows) {
     EXPECT_EQ(first->identity(), file.identity());
 }
 
-TEST(file_table, notices_what_happens_to_a_file) {
-    const sample_file untouched(1000), replaced(1000), written(1000), shortened(1000), lengthened(1000);
+TEST(file_table, a_file_that_grows_or_is_touched_stays_as_each_offer_described_it) {
+    const sample_file file(1000);
     file_table table;
-    const auto adopt = [&](const sample_file& file) { return table.adopt(file.identity(), file.open()); };
-    const file_reference a = adopt(untouched), b = adopt(replaced), c = adopt(written), d = adopt(shortened),
-                         e = adopt(lengthened);
-    ASSERT_EQ(::unlink(replaced.path().c_str()), 0);
-    // An mtime of its own, for two writes within the clock's tick can't be told apart.
-    const timespec times[2] = {{0, UTIME_OMIT}, {1'000'000'000, 5}};
-    ASSERT_EQ(::utimensat(AT_FDCWD, written.path().c_str(), times, 0), 0);
-    ASSERT_EQ(::truncate(shortened.path().c_str(), 999), 0);
-    ASSERT_EQ(::truncate(lengthened.path().c_str(), 1001), 0);
-    EXPECT_TRUE(a->unchanged());
-    EXPECT_TRUE(b->unchanged()); // the open file is the same, whatever its name means now
-    EXPECT_FALSE(c->unchanged());
-    EXPECT_FALSE(d->unchanged());
-    EXPECT_FALSE(e->unchanged());
+    const file_reference first = table.adopt(file.identity(), file.open());
+    file.append("more");
+    const file_reference second = table.adopt(file.identity(), file.open());
+    file.touch();
+    const file_reference third = table.adopt(file.identity(), file.open());
+    EXPECT_EQ(table.size(), 3U);
+    EXPECT_EQ(first->identity().size, 1000U);
+    EXPECT_EQ(second->identity().size, 1004U);
+    EXPECT_EQ(first->state(file_check::mtime), engine::file_state::as_offered);
+    EXPECT_EQ(second->state(file_check::mtime), engine::file_state::changed);
+    EXPECT_EQ(second->state(file_check::size), engine::file_state::as_offered);
+    EXPECT_EQ(third->state(file_check::mtime), engine::file_state::as_offered);
 }
 
 } // namespace

@@ -1,7 +1,9 @@
 #include "engine/files/read_ahead.hpp"
 
+#include "tests/faulty_disk/faulty_disk.hpp"
 #include "tests/unit/engine/download.hpp"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <functional>
 #include <gtest/gtest.h>
@@ -18,12 +20,18 @@ using engine::file_reference;
 constexpr std::size_t size = 2'000'000;
 
 struct counting_owner final : engine::read_ahead::listener {
-    void on_read() noexcept override {
+    void on_read(const engine::read_ahead::result& what) noexcept override {
         ++calls;
+        file = &what.file;
+        offset = what.offset;
+        error = what.error;
         if (then)
             then();
     }
     int calls = 0;
+    const engine::shared_file* file = nullptr;
+    std::uint64_t offset = 0;
+    int error = -1;
     std::function<void()> then;
 };
 
@@ -118,6 +126,21 @@ TEST_F(read_ahead_test, a_read_that_fails_or_ends_early_is_answered_too) {
     ASSERT_NE(reader->start(files.adopt(other, std::move(unreadable)), 0, size, failing), nullptr);
     ASSERT_NE(reader->start(open_cold(), size - 10, size, beyond), nullptr);
     ASSERT_TRUE(run_until([&] { return failing.calls == 1 && beyond.calls == 1; }));
+    EXPECT_EQ(failing.error, EBADF);
+    EXPECT_EQ(beyond.error, 0) << "whether a file may end there is not known here";
+}
+
+TEST_F(read_ahead_test, says_where_a_disk_has_failed) {
+    MOUNT_FAULTY_DISK(disk);
+    file_descriptor opened(::open((disk / faulty_disk::dying).c_str(), O_RDONLY | O_CLOEXEC));
+    const file_reference dying = files.adopt({1, 2, faulty_disk::file_size, 0}, std::move(opened));
+    counting_owner owner;
+    ASSERT_NE(reader->start(dying, faulty_disk::unreadable_from - 1'000'000, 2'000'000, owner), nullptr);
+    ASSERT_TRUE(run_until([&] { return owner.calls > 0; }));
+    EXPECT_EQ(owner.error, EIO);
+    EXPECT_EQ(owner.file, &*dying);
+    EXPECT_LE(owner.offset, faulty_disk::unreadable_from);
+    EXPECT_GE(owner.offset + 1'000'000, faulty_disk::unreadable_from);
 }
 
 TEST_F(read_ahead_test, ending_with_requests_under_way_closes_their_files) {

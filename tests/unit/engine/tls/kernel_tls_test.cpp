@@ -75,7 +75,7 @@ struct kernel_tls_suites : testing::TestWithParam<protection> {
             ++*static_cast<int*>(count);
     }
 
-    void offer_to(running_engine& runner, std::vector<plan_piece> pieces) {
+    void offer_to(running_engine& runner, std::vector<plan_piece> pieces, const reading_terms& reading = {}) {
         const file_identity identity = file->identity();
         const tls_session session = peers->session();
         request_facts facts;
@@ -84,7 +84,8 @@ struct kernel_tls_suites : testing::TestWithParam<protection> {
         std::vector<file_descriptor> descriptors;
         descriptors.push_back(std::move(peers->connection.server));
         descriptors.push_back(file->open());
-        runner.begin(std::get<offer>(offer::make(facts, {&identity, 1}, pieces, bytes_of(text), &session)),
+        runner.begin(std::get<offer>(offer::make(facts, {&identity, 1}, pieces, bytes_of(text), &session, {},
+                                                 {}, reading)),
                      std::move(descriptors));
     }
 
@@ -178,9 +179,26 @@ TEST_P(kernel_tls_suites, garbage_from_the_client_ends_the_connection) {
     EXPECT_EQ(json::parse(runner.log_lines().front())["outcome"], "error");
 }
 
-TEST_P(kernel_tls_suites, a_file_that_is_changed_under_way_ends_the_connection) {
+TEST_P(kernel_tls_suites, a_file_that_grows_is_sent_as_it_was_announced_with_sendfile_or_without) {
+    for (const bool use_sendfile : {true, false}) {
+        peers = std::make_unique<tls_peers>(GetParam().version, GetParam().suite);
+        running_engine runner;
+        const auto pieces = head_and_file();
+        const std::string expected = content_of(pieces);
+        offer_to(runner, pieces, {file_check::size, use_sendfile});
+        std::string received;
+        ASSERT_TRUE(runner.run_until(
+            [&] { return peers->read_available(received, 10'000) && received.size() > 500'000; }));
+        file->append("x");
+        ASSERT_TRUE(runner.run_until([&] { return !peers->read_available(received); }));
+        EXPECT_TRUE(received == expected);
+        EXPECT_EQ(ended(runner)["outcome"], "complete");
+    }
+}
+
+TEST_P(kernel_tls_suites, a_file_that_is_changed_under_way_ends_the_connection_if_its_time_counts) {
     running_engine runner;
-    offer_to(runner, head_and_file());
+    offer_to(runner, head_and_file(), {file_check::mtime, true});
     std::string received;
     ASSERT_TRUE(runner.run_until(
         [&] { return peers->read_available(received, 10'000) && received.size() > 500'000; }));
