@@ -313,7 +313,7 @@ TEST_F(queue_test, one_that_is_gone_keeps_its_place_no_longer_than_the_queue_tim
     begin(runner, second);
     second.client.reset();
     ASSERT_TRUE(runner.run_until([&] { return runner.engine.active() == 1; }));
-    EXPECT_EQ(line_of(runner, 0)["outcome"], "client-closed");
+    EXPECT_EQ(line_of(runner, 0)["outcome"], "queue-timeout");
     EXPECT_EQ(line_of(runner, 0)["status"], 503);
 }
 
