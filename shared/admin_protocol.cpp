@@ -16,7 +16,7 @@ using json = nlohmann::ordered_json;
 constexpr std::uint64_t longest_time = 1ULL << 53; // milliseconds
 constexpr std::array commands{command::status, command::list, command::cancel, command::drain};
 
-/// Reads members of an object, and remembers whether one was not what it has to be.
+/// Reads members of an object, and remembers the first one that is not of the right kind.
 class reader {
   public:
     explicit reader(const json& object) : object_(object) {}
@@ -85,7 +85,7 @@ class writer {
     json& object_;
 };
 
-// The members of each object, in their order: for reading, with a reader, and for writing, with a writer.
+// The members of each object, in order. A reader reads them, a writer writes them.
 template <class Value, class Of>
 concept maybe_const = std::is_same_v<std::remove_const_t<Value>, Of>;
 
@@ -164,7 +164,7 @@ std::optional<answer_line> read(const json& object) {
     return each.fine() ? std::optional<answer_line>(std::move(value)) : std::nullopt;
 }
 
-/// Text as it comes out at the other side.
+/// The text as the other side will see it.
 std::string as_sent(const std::string& text) {
     return json::parse(to_line(text)).get<std::string>();
 }

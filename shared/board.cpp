@@ -34,7 +34,7 @@ namespace {
 
 constexpr std::size_t header_size = 64;
 
-/// Both counts are within their bounds.
+/// Both counts must be within their bounds.
 constexpr std::size_t size_of(std::uint32_t slots, std::uint32_t managers) noexcept {
     return header_size + managers * (sizeof(manager_status) + slots * sizeof(ticket_slot));
 }
@@ -74,8 +74,8 @@ board board::create(std::uint32_t slots, std::uint32_t managers) {
         throw_errno("board");
     }
     auto memory = sealed_memory::create("dlhandoff-board", size_of(slots, managers));
-    // New memory is zero, which is a vacant place, a vacant slot and a zero counter: only the header is
-    // written, so that what is not used costs no page.
+    // New memory is zero, which stands for a vacant place, a vacant slot and a zero counter. Only the header
+    // is written, so unused parts cost no page.
     auto* head = new (memory.address()) header{};
     head->version = board_version;
     head->slots_each = slots;
@@ -91,7 +91,7 @@ std::optional<board> board::attach(file_descriptor memory) noexcept {
     if (!attached || attached->size() < sizeof(header))
         return std::nullopt;
     board found(std::move(*attached));
-    // Checked as copied: the other side may change what is in the memory at any time.
+    // Checks the copied counts: the other side may change the memory at any time.
     if (found.head().magic != board_magic || found.head().version != board_version ||
         !within_bounds(found.slots_each_, found.managers_) ||
         size_of(found.slots_each_, found.managers_) > found.memory_.size())

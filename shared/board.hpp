@@ -17,10 +17,10 @@ inline constexpr std::uint32_t board_version = 3;
 /// The shared memory of a service and the workers connected to it: what each manager says of itself, and
 /// tickets, a fixed range of them for each manager.
 ///
-/// It is sealed memory that the supervisor makes when it starts and whose descriptor comes to each worker
-/// with a manager's hello. So it has no name to clean up or to squat on, its rights are those of the
-/// service's socket, it is gone with the last process that maps it, and a new service always brings a new
-/// board, which its epoch tells from others. Pages that nobody has touched cost nothing.
+/// It is sealed memory that the supervisor makes when it starts; each worker receives its descriptor with a
+/// manager's hello. So it has no name to clean up or to squat on, whoever may use the service's socket may
+/// use it, and it is gone with the last process that maps it. A new service always brings a new board, told
+/// from others by its epoch. Pages that nobody has touched cost nothing.
 ///
 /// Neither side trusts what it reads: counts and sizes are fixed when the board is mapped, and there are no
 /// pointers.
@@ -30,7 +30,7 @@ class board {
     /// Throws std::system_error, boost::interprocess::interprocess_exception.
     [[nodiscard]] static board create(std::uint32_t slots, std::uint32_t managers = 1);
 
-    /// Worker: the board behind a descriptor that came with a hello; nothing if it is not a sealed board of
+    /// Worker: the board behind a descriptor that came with a hello; nullopt if it is not a sealed board of
     /// this version. Never throws on anything that the other side can do.
     [[nodiscard]] static std::optional<board> attach(file_descriptor memory) noexcept;
 
@@ -40,7 +40,7 @@ class board {
 
     /// Of all managers together.
     [[nodiscard]] std::uint32_t slots() const noexcept { return slots_each_ * managers_; }
-    /// One manager's are these many, from first_slot_of() on.
+    /// Slots of one manager, from first_slot_of() on.
     [[nodiscard]] std::uint32_t slots_each() const noexcept { return slots_each_; }
     [[nodiscard]] std::uint32_t first_slot_of(std::uint32_t manager) const noexcept {
         return manager * slots_each_;

@@ -26,7 +26,7 @@ bool stays(std::string_view line) noexcept {
     return std::ranges::any_of(names, [&](std::string_view name) { return begins_with(line, name); });
 }
 
-/// IMF-fixdate (RFC 9110, 5.6.7). Not strftime(3), which speaks the locale's language.
+/// IMF-fixdate (RFC 9110, 5.6.7). Not strftime(3), whose names depend on the locale.
 std::string date(std::chrono::system_clock::time_point now) {
     constexpr std::array<const char*, 7> days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     constexpr std::array<const char*, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -52,7 +52,7 @@ std::string busy_response(std::string_view instead_of, std::chrono::system_clock
         std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(retry_after).count());
     std::string response = "HTTP/1.1 503 Service Unavailable\r\nDate: " + date(now) +
                            "\r\nRetry-After: " + std::to_string(seconds) + "\r\n";
-    // The status line goes, up to the empty line all fields are looked at.
+    // Skips the status line, then looks at every field up to the empty line.
     for (std::size_t at = instead_of.find(line_end); at != instead_of.npos;) {
         const std::size_t begin = at + line_end.size();
         at = instead_of.find(line_end, begin);

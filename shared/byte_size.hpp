@@ -6,8 +6,8 @@
 
 namespace dlhandoff {
 
-/// A SIZE or RATE of a configuration in bytes: digits, and K, M or G (of 1024 each) if wanted, in either
-/// case. Nothing if `text` is anything else or more than 63 bits hold.
+/// Parses a SIZE or RATE of a configuration, in bytes: digits, optionally followed by K, M or G (powers of
+/// 1024) in either case. nullopt if `text` is anything else, or the value does not fit into 63 bits.
 [[nodiscard]] std::optional<std::uint64_t> parse_byte_size(std::string_view text) noexcept;
 
 } // namespace dlhandoff

@@ -7,7 +7,7 @@ namespace dlhandoff {
 
 /// The name of a class of downloads: DLHandoffClass in httpd, [class.NAME] in the service's configuration.
 inline constexpr std::size_t longest_class_name = 64;
-/// What messages say is allowed.
+/// How messages describe what is allowed.
 inline constexpr const char* allowed_class_names = "a name of up to 64 letters, digits, '_' and '-'";
 
 [[nodiscard]] constexpr bool is_class_name(std::string_view name) noexcept {

@@ -8,13 +8,13 @@
 
 /// Messages with descriptors over a Unix socket of type SOCK_SEQPACKET (unix(7), cmsg(3)).
 ///
-/// A descriptor that is sent stays the sender's: it is borrowed for the call. A descriptor that is received
-/// belongs to the receiver. The two directions therefore have different types: `std::span<const int>` and
+/// The sender keeps a descriptor that it sends: the call only borrows it. The receiver owns a descriptor that
+/// it receives. The two directions therefore have different types: `std::span<const int>` and
 /// `std::vector<file_descriptor>`.
 namespace dlhandoff {
 
-/// Descriptors in one message at most: the client's socket and the files of one response plan.
-/// The kernel's own bound is 253 (SCM_MAX_FD).
+/// The most descriptors in one message: the client's socket and the files of one response plan. The kernel's
+/// own bound is 253 (SCM_MAX_FD).
 inline constexpr std::size_t max_descriptors = 65;
 
 enum class send_result {

@@ -5,10 +5,10 @@
 
 namespace dlhandoff {
 
-/// The one owner of an open file descriptor: closes it when it goes.
+/// The only owner of an open file descriptor: its destructor closes it.
 ///
-/// Functions that only look at or use a descriptor take an `int`; whoever takes a `file_descriptor` by value
-/// takes ownership. Not thread-safe, as no int is.
+/// Functions that only look at or use a descriptor take an `int`; those that take a `file_descriptor` by
+/// value take ownership. No more thread-safe than an int.
 class file_descriptor {
   public:
     file_descriptor() noexcept = default;
@@ -38,8 +38,8 @@ class file_descriptor {
     int number_ = -1;
 };
 
-/// The errno of the call that just failed, as an exception that names the call: "bind(/run/x.sock): Address
-/// in use".
+/// Throws the errno of the call that has just failed, as an exception that names the call:
+/// "bind(/run/x.sock): Address in use".
 [[noreturn]] void throw_errno(const char* what);
 
 } // namespace dlhandoff

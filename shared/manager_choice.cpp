@@ -13,7 +13,7 @@ bool is_fresh(const manager_status& one, std::chrono::steady_clock::time_point n
     constexpr auto limit = std::chrono::nanoseconds(heartbeat_limit).count();
     const std::uint64_t beat = one.heartbeat.load(relaxed);
     const std::uint64_t current = heartbeat_at(now);
-    // One that is later than `now` has beaten since, or sleeps.
+    // A heartbeat later than `now` has come since `now` was taken, or the manager sleeps.
     return beat >= current || current - beat < static_cast<std::uint64_t>(limit);
 }
 

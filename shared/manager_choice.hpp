@@ -9,7 +9,7 @@
 
 namespace dlhandoff {
 
-/// A manager whose heartbeat is older is taken for hung, or for held up.
+/// A manager whose heartbeat is older than this is considered hung, or held up.
 inline constexpr std::chrono::milliseconds heartbeat_limit{100};
 
 using manager_set = std::bitset<most_managers>;
@@ -22,10 +22,10 @@ struct manager_choice {
 
 [[nodiscard]] bool is_fresh(const manager_status& one, std::chrono::steady_clock::time_point now) noexcept;
 
-/// Which manager an offer or a connection should go to, by the board: of those that live and are not in
-/// `except` one with room, whose heartbeat is fresh, of the lowest rank, with the least load, with the fewest
-/// connections; each counts only among those that are equal in what comes before it. Nothing if none lives.
-/// Reads memory only.
+/// Chooses, by the board, the manager that an offer or a connection should go to. Of those that are live and
+/// not in `except` it prefers, in this order: one with room, a fresh heartbeat, the lowest rank, the least
+/// load, the fewest connections; each criterion decides only among those that are equal so far. nullopt if
+/// none is live. Reads memory only.
 [[nodiscard]] std::optional<manager_choice> choose_manager(const board& the_board,
                                                            std::chrono::steady_clock::time_point now,
                                                            const manager_set& except = {}) noexcept;

@@ -11,8 +11,8 @@
 
 namespace dlhandoff {
 
-/// The message: this, then files, pieces, texts, memory. All that is aligned to 8 comes first, so that the
-/// message can be read in place.
+/// The message: this, then the TLS session if there is one, files, pieces, texts, memory. Everything that
+/// needs alignment to 8 comes first, so that the message can be read in place.
 struct offer::fixed {
     static constexpr std::size_t text_count = 10;
 
@@ -58,7 +58,7 @@ std::array<std::string_view, 10> texts_of(const request_facts& facts, const retu
             facts.uri,    facts.range,      facts.tag,  facts.transfer_class, back.path};
 }
 
-/// A path goes with a time, and neither with TLS.
+/// A path and a time come together or not at all, and never with TLS.
 bool terms_are_sound(const return_terms& back, bool tls) noexcept {
     if (back.path.empty())
         return back.keep_alive_ms == 0;
@@ -66,7 +66,7 @@ bool terms_are_sound(const return_terms& back, bool tls) noexcept {
            back.path.starts_with('/') && back.path.find('\0') == std::string_view::npos;
 }
 
-/// No bytes go first where all go at the same speed.
+/// Without a rate there is no unbounded first part.
 constexpr bool is_sound(const pace& speed) noexcept {
     return speed.rate != 0 || speed.after == 0;
 }
@@ -241,7 +241,7 @@ const tls_session* offer::tls() const noexcept {
 void offer::forget_secrets() noexcept {
     if (!bytes_ || head().has_tls == 0)
         return;
-    // A message that is being decoded may say that it has keys and be too short for them.
+    // A message that is being decoded may claim to have keys and be too short for them.
     const std::size_t at = head().tls_at();
     ::explicit_bzero(bytes_.get() + at, std::min(size_ - at, sizeof(tls_session)));
 }

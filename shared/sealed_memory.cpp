@@ -10,7 +10,7 @@ namespace {
 
 constexpr int size_seals = F_SEAL_SHRINK | F_SEAL_GROW;
 
-/// Boost.Interprocess maps anything that has a mapping handle; this one is a descriptor that stays ours.
+/// Boost.Interprocess maps anything that has a mapping handle; this one borrows a descriptor that we keep.
 struct borrowed_memory {
     int number;
     [[nodiscard]] boost::interprocess::mapping_handle_t get_mapping_handle() const noexcept {

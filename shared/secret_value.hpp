@@ -5,8 +5,8 @@
 
 namespace dlhandoff {
 
-/// Holds a value that is secret, such as keys, and wipes it when it goes, whichever way a function is left.
-/// A copy is a secret of its own. A pool that never runs destructors must have wipe() called.
+/// Holds a secret value, such as keys, and wipes it when it is destroyed, whichever way a function is left. A
+/// copy is a secret of its own. A pool that never runs destructors must have wipe() called.
 template <class Value>
 class secret_value {
     static_assert(std::is_trivially_copyable_v<Value>);
@@ -23,7 +23,7 @@ class secret_value {
     [[nodiscard]] Value* operator->() noexcept { return &value_; }
     [[nodiscard]] const Value* operator->() const noexcept { return &value_; }
 
-    /// All its bytes are zero afterwards.
+    /// Sets all its bytes to zero.
     void wipe() noexcept { ::explicit_bzero(static_cast<void*>(&value_), sizeof value_); }
 
   private:

@@ -6,9 +6,9 @@
 
 namespace dlhandoff {
 
-/// What somebody else needs to go on with a TLS connection after its handshake (RFC 8446, RFC 5246): the keys
-/// of both directions and how many records they have protected. Secret: never logged, wiped when no longer
-/// needed.
+/// What another process or module needs to continue a TLS connection after its handshake (RFC 8446, RFC
+/// 5246): the keys of both directions and how many records they have protected. Secret: never logged, wiped
+/// when no longer needed.
 struct tls_session {
     std::uint16_t version = 0; ///< 0x0303: TLS 1.2, 0x0304: TLS 1.3
     std::uint16_t suite = 0;   ///< the IANA number of the cipher suite

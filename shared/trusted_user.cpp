@@ -11,7 +11,7 @@
 namespace dlhandoff {
 namespace {
 
-/// The first numbers of a file in /proc; 0 for those that it does not have, or if it can't be read.
+/// The first numbers in a file of /proc; 0 for those that are missing, or if the file can't be read.
 template <std::size_t Count>
 std::array<unsigned long, Count> read_numbers(const char* path) noexcept {
     std::array<char, 128> text{};

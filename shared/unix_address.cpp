@@ -20,7 +20,7 @@ unix_address unix_address::of_socket(int socket) noexcept {
     if (::getsockname(socket, reinterpret_cast<sockaddr*>(&found.address_), &size) < 0 ||
         found.address_.sun_family != AF_UNIX)
         return {};
-    // A path that fills sun_path comes without its null byte; no path that this class binds does.
+    // A path that fills sun_path comes without a null byte; no path that this class binds is that long.
     found.address_.sun_path[longest_path] = '\0';
     return found;
 }

@@ -11,7 +11,7 @@
 #include <string_view>
 
 /// The messages between httpd and a manager: SOCK_SEQPACKET over a Unix socket, so each arrives whole. Both
-/// ends are on one machine: numbers are in its byte order.
+/// ends are on the same machine, so numbers are in its byte order.
 ///
 ///     manager ──hello (+ board)──> worker       once, when a worker has connected, its uid was checked, and
 ///                                               the supervisor has passed the connection on; a manager that
@@ -24,7 +24,7 @@
 /// A message begins with a header whose layout never changes, so that two versions can tell each other apart.
 namespace dlhandoff {
 
-/// Raised with every change of any message.
+/// Raised with every change to any message.
 inline constexpr std::uint16_t wire_version = 3;
 
 enum class message_type : std::uint16_t { hello = 1, offer = 2, answer = 3, returned = 4 };
@@ -40,10 +40,11 @@ static_assert(sizeof(message_header) == 16);
 
 [[nodiscard]] message_header make_header(message_type type, std::size_t size) noexcept;
 
-/// The wire version of whoever has sent this; nothing if it is no message of ours.
+/// The sender's wire version; nullopt if this is not one of these messages.
 [[nodiscard]] std::optional<std::uint16_t> version_of(std::span<const std::byte> message) noexcept;
 
-/// Nothing if `message` begins with a header of this version and type whose size is the message's own.
+/// nullopt if `message` begins with a header of this version and type whose size is the message's own;
+/// otherwise why not.
 [[nodiscard]] std::optional<refusal> check_header(std::span<const std::byte> message,
                                                   message_type type) noexcept;
 
@@ -52,8 +53,8 @@ struct hello {
     std::uint32_t manager_pid = 0;
     std::uint32_t slot = 0;         ///< this connection's ticket slot on the board
     std::array<char, 16> manager{}; ///< the manager's name in logs: "m1"
-    std::uint64_t epoch = 0;        ///< the board's: a worker that has it already needs no second mapping
-    std::uint32_t index = 0;        ///< the manager's place on the board
+    std::uint64_t epoch = 0; ///< the board's; a worker that has mapped it already needs no second mapping
+    std::uint32_t index = 0; ///< the manager's place on the board
     std::uint32_t zero = 0;
 };
 inline constexpr std::size_t hello_size = sizeof(message_header) + sizeof(hello);
@@ -72,8 +73,8 @@ inline constexpr std::size_t answer_size = sizeof(message_header) + 16;
 [[nodiscard]] std::array<std::byte, answer_size> encode(const answer& value) noexcept;
 [[nodiscard]] std::optional<answer> decode_answer(std::span<const std::byte> message) noexcept;
 
-/// What a manager says when it gives a connection back. The client's socket travels beside it; the first
-/// bytes of its next request have come and wait there unread.
+/// What a manager says when it returns a connection. The client's socket travels beside it; the first bytes
+/// of the client's next request have arrived there and are unread.
 struct return_message {
     std::uint32_t requests = 0; ///< that httpd has taken on this connection, as in the offer
 };
