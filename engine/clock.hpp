@@ -4,7 +4,8 @@
 
 namespace dlhandoff::engine {
 
-/// What the engine measures times with: never set back. event_loop::now() has the time of the present round.
+/// The clock by which the engine measures time; it is never set back. event_loop::now() is the time of the
+/// current round.
 using clock = std::chrono::steady_clock;
 
 } // namespace dlhandoff::engine

@@ -11,16 +11,16 @@
 
 namespace dlhandoff::engine {
 
-/// What an element of a deadline_heap derives from.
+/// Base class of the elements of a deadline_heap.
 struct deadline_hook {
     static constexpr std::uint32_t absent = std::numeric_limits<std::uint32_t>::max();
     clock::time_point deadline;
     std::uint32_t heap_index = absent;
 };
 
-/// Deadlines, the earliest first: a binary heap of borrowed elements that know their own place in it, so that
-/// each can be moved or taken out in O(log n). `T` derives from deadline_hook. Elements must be removed
-/// before they go.
+/// Deadlines, the earliest first: a binary heap of borrowed elements. Each knows its place in the heap, so it
+/// can be moved or taken out in O(log n). `T` derives from deadline_hook. Remove an element before it is
+/// destroyed.
 template <class T>
 class deadline_heap {
   public:
@@ -28,7 +28,8 @@ class deadline_heap {
     [[nodiscard]] std::size_t size() const noexcept { return elements_.size(); }
     [[nodiscard]] T& earliest() const noexcept { return *elements_.front(); }
 
-    /// Makes room for so many elements, so that set() does not allocate up to then. Throws std::bad_alloc.
+    /// Makes room for so many elements, so that set() does not allocate until there are more. Throws
+    /// std::bad_alloc.
     void reserve(std::size_t count) {
         if (count > elements_.capacity())
             elements_.reserve(std::max(count, 2 * elements_.capacity()));
@@ -44,7 +45,7 @@ class deadline_heap {
         sift_down(sift_up(element.heap_index));
     }
 
-    /// Nothing happens if it is not there.
+    /// Does nothing if the element is not there.
     void remove(T& element) noexcept {
         const std::size_t index = std::exchange(element.heap_index, deadline_hook::absent);
         if (index == deadline_hook::absent)

@@ -10,7 +10,7 @@
 
 namespace dlhandoff::engine {
 
-/// An engine on a thread of its own, for a process that has other things to do: httpd's children, in embedded
+/// An engine on a thread of its own, for a process that has other things to do: a child of httpd, in embedded
 /// mode.
 ///
 /// All signals are blocked on the thread. Every function may be called from any thread unless it says
@@ -24,24 +24,23 @@ class engine_thread {
     engine_thread(const engine_thread&) = delete;
     engine_thread& operator=(const engine_thread&) = delete;
 
-    /// Offers, claims and begins in one step; with limits by which the thread may refuse, it is waited for.
-    /// Nothing: the engine owns the response now, and its descriptors
-    /// (the client's socket first, then the files: give duplicates). A refusal: nothing has been sent and
-    /// nothing will be.
+    /// Offers, claims and begins in one step. Waits for the thread's answer only if limits are set by which
+    /// it may refuse. nullopt: the engine now owns the response and its descriptors (the client's socket
+    /// first, then the files: pass duplicates). A refusal: nothing has been sent, and nothing will be.
     [[nodiscard]] std::optional<refusal> take(offer offered, std::vector<file_descriptor> descriptors);
 
-    /// Closes some of the connections that wait for their clients' next requests: when this process runs out
-    /// of descriptors.
+    /// Closes some of the connections that wait for their clients' next requests; for when this process runs
+    /// out of descriptors.
     void close_idle() noexcept;
 
-    /// No new transfers; returns when all have ended and all connections have gone back or their time was up,
-    /// or when cut() was called.
+    /// Takes no new transfers. Returns when all transfers have ended and every connection has returned to
+    /// httpd or its time was up, or when cut() was called.
     void drain();
 
     /// Ends every transfer at once and makes drain() return. Async-signal-safe.
     void cut() noexcept;
 
-    /// Transfers under way, those included that have been taken but not begun.
+    /// Transfers under way, including those that have been taken but not begun.
     [[nodiscard]] std::size_t active() const noexcept;
 
   private:

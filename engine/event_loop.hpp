@@ -9,7 +9,7 @@
 
 namespace dlhandoff::engine {
 
-/// Whom an event_loop calls. A handler may be removed, and destroyed, at any time on the loop's thread, also
+/// What an event_loop calls. A handler may be removed, and destroyed, at any time on the loop's thread, even
 /// from within its own or another handler's call.
 class event_handler {
   public:
@@ -29,16 +29,16 @@ class event_loop {
     /// Throws std::system_error.
     event_loop();
 
-    /// Watches `number` for `events` (EPOLLET and others as the caller says). The handler must stay until
-    /// remove(). False, with errno set, if the kernel refuses (ENOMEM, ENOSPC: fs.epoll.max_user_watches).
+    /// Watches the descriptor `number` for `events` (the caller adds EPOLLET and other flags). The handler
+    /// must stay until remove(). False, with errno set, if the kernel refuses (ENOMEM, ENOSPC:
+    /// fs.epoll.max_user_watches).
     [[nodiscard]] bool add(int number, std::uint32_t events, event_handler& handler) noexcept;
 
-    /// Ends watching; events of this handler that have been fetched already are dropped. Always before
-    /// close(): a descriptor that another process holds too would go on reporting.
+    /// Stops watching, and drops events of this handler that have already been fetched. Always call it before
+    /// close(): if another process holds the descriptor too, it would go on reporting.
     void remove(int number, event_handler& handler) noexcept;
 
-    /// From now on `to` hears of the number that `from` has heard of until now. False, with errno set, as
-    /// above.
+    /// From now on, events of `number` go to `to` instead of `from`. False, with errno set, as with add().
     [[nodiscard]] bool pass_on(int number, std::uint32_t events, event_handler& from,
                                event_handler& to) noexcept;
 

@@ -8,11 +8,10 @@
 
 namespace dlhandoff::engine {
 
-/// Whether this process can do what an offer asks: its TLS suite is known and its return socket can be
-/// connected to, and the descriptors that came with it are what it says: a connected TCP socket, then its
-/// regular files in order, readable, each the very file that httpd described, and unchanged by the offer's
-/// rule (file_state.hpp), so long enough for the plan.
-/// Looks only; any thread.
+/// Checks whether this process can do what an offer asks: its TLS suite must be known and its return socket
+/// within reach, and the descriptors that came with it must be what it says. These are a connected TCP
+/// socket, then its regular files in order, each readable, the very file that httpd described, and unchanged
+/// by the offer's rule (file_state.hpp), hence long enough for the plan. Changes nothing. Any thread.
 [[nodiscard]] std::optional<refusal> check_offer(const offer& offered,
                                                  std::span<const file_descriptor> descriptors) noexcept;
 

@@ -7,8 +7,8 @@
 
 namespace dlhandoff::engine {
 
-/// A position in a response, and the piece of the plan that it is in. A value: two of them can be at
-/// different places of the same response.
+/// A position in a response, and the piece of the plan that it is in. It is a value: several cursors can be
+/// at different places of the same response.
 class response_cursor {
   public:
     /// Bytes of the response that lie before it.

@@ -4,8 +4,8 @@
 
 namespace dlhandoff::engine {
 
-/// Blocks all signals of the calling thread while it lives: threads started meanwhile inherit that, so that
-/// the process's signals go on reaching the threads that wait for them (pthread_sigmask(3)).
+/// While it exists, blocks all signals for the calling thread. Threads started meanwhile inherit that, so the
+/// process's signals still reach the threads that wait for them (pthread_sigmask(3)).
 class blocked_signals {
   public:
     blocked_signals() noexcept {

@@ -16,8 +16,8 @@ namespace dlhandoff::engine {
 /// How a transfer ended.
 enum class outcome : std::uint8_t {
     complete,      ///< the client has acknowledged every byte
-    client_closed, ///< the client went before that
-    unconfirmed,   ///< all was sent, and the client went without acknowledging the end (reset_verdict.hpp)
+    client_closed, ///< the client left before that
+    unconfirmed,   ///< all was sent, but the client left without acknowledging the end (reset_verdict.hpp)
     stalled,       ///< the client took nothing for stall_timeout
     file_changed,  ///< a file was changed or shortened under way
     queue_timeout, ///< no turn came within queue_timeout: the client has been told so (503)
@@ -27,7 +27,7 @@ enum class outcome : std::uint8_t {
 };
 [[nodiscard]] std::string_view name(outcome value) noexcept;
 
-/// What a line of the transfer log says. Views are borrowed for the call.
+/// The content of one line of the transfer log. Views are borrowed for the call.
 struct transfer_record {
     std::chrono::system_clock::time_point time; ///< when it ended
     std::string_view id;
@@ -48,33 +48,35 @@ struct transfer_record {
 /// The record as one line of JSON with its newline. Bytes that are not UTF-8 become U+FFFD.
 [[nodiscard]] std::string to_json_line(const transfer_record& record);
 
-/// Lines that a transfer log could not take. Said when that begins and when it is over, not for each line.
+/// Reports lines that could not be written to a transfer log. Sent when the loss begins and when it is over,
+/// not for each line.
 struct transfer_log_loss {
     enum class stage : std::uint8_t {
         begun, ///< from now on lines are lost
         over,  ///< lines are written again
-        closed ///< the log is closed, or another takes its place, and lines were lost since the last word
+        closed ///< the log is closed or replaced, and lines were lost since the last report
     };
     stage now = stage::begun;
-    int error = 0;           ///< errno of the write that failed last
+    int error = 0;           ///< errno of the last write that failed
     std::uint64_t lines = 0; ///< lost so far
 };
 
-/// What happened, and what it means, as the end of a sentence that begins with the log's name.
+/// What happened and what it means, as the rest of a sentence that begins with the log's name.
 [[nodiscard]] std::string describe(const transfer_log_loss& loss);
 
-/// A transfer log: JSON lines, appended to a file (O_APPEND, so several processes may share it; each write is
-/// whole lines). Lines are collected and written by flush(), once a turn of the event loop. One thread.
+/// A transfer log: JSON lines, appended to a file (O_APPEND, so several processes may share it; each write
+/// has whole lines). Lines are collected, and flush() writes them once per round of the event loop. One
+/// thread.
 ///
-/// Invariant: every line in the file is whole. Where the disk is full in the middle of one, that half is
-/// taken off again at once; where that can't be (an append-only file), or a killed process has left half a
-/// line, the next line begins behind a newline.
+/// Invariant: every line in the file is whole. If the disk is full in the middle of a line, that half is cut
+/// off again at once. Where that is impossible (an append-only file), or a killed process has left half a
+/// line, the next line begins after a newline.
 class transfer_log {
   public:
-    /// On the thread that flushes.
+    /// Called on the thread that flushes.
     using on_loss = std::function<void(const transfer_log_loss&)>;
-    /// Between two words about losses, but for the end of one that was announced: a disk that is nearly full
-    /// takes short lines and refuses long ones.
+    /// The least time between two reports of losses, except for the end of an announced one: a nearly full
+    /// disk takes short lines and refuses long ones.
     static constexpr std::chrono::seconds report_pause{10};
 
     /// No log: records are dropped.
@@ -94,10 +96,10 @@ class transfer_log {
     void report_losses_to(on_loss listener) { on_loss_ = std::move(listener); }
 
     void add(const transfer_record& record);
-    /// Writes what has been added. A full disk costs lines, never a transfer; false once a write has failed
-    /// (errno).
+    /// Writes what has been added. A full disk costs lines, never a transfer. False, with errno, if a write
+    /// has failed.
     bool flush() noexcept;
-    /// The last flush(): says what was lost and not yet said.
+    /// Flushes for the last time, and reports losses not yet reported.
     void close() noexcept;
     [[nodiscard]] bool pending() const noexcept { return !lines_.empty(); }
 
@@ -112,10 +114,10 @@ class transfer_log {
     file_descriptor file_;
     std::string lines_;
     on_loss on_loss_;
-    std::uint64_t lost_ = 0; ///< lines whose loss is not over, as far as was said
-    int error_ = 0;          ///< that lost the last one
+    std::uint64_t lost_ = 0; ///< lines lost in the present loss, whose end has not been reported
+    int error_ = 0;          ///< errno of the last loss
     std::optional<clock::time_point> reported_;
-    bool announced_ = false; ///< that lines are being lost
+    bool announced_ = false; ///< the loss has been reported as begun
     bool torn_ = false;      ///< the file ends in half a line
 };
 

@@ -7,10 +7,10 @@ namespace dlhandoff::engine {
 
 /// What came of giving bytes to a client's socket.
 enum class write_step : std::uint8_t {
-    sent,         ///< as much as was taken; there may be room for more
-    would_block,  ///< the socket is full; an edge (epoll(7)) says when it is no longer
-    client_gone,  ///< whatever the network had to say: reset, timed out, unreachable
-    file_changed, ///< the file does not have the bytes any more that were announced
+    sent,         ///< the bytes were taken; there may be room for more
+    would_block,  ///< the socket is full; an edge (epoll(7)) tells when that is over
+    client_gone,  ///< the network has ended it: reset, timed out, unreachable
+    file_changed, ///< the file no longer has the bytes that were announced
     failed        ///< reading or sealing them failed
 };
 

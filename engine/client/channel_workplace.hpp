@@ -7,10 +7,10 @@
 
 namespace dlhandoff::engine {
 
-/// What all channels of a thread work with, made when the first one asks for it.
+/// What all channels of a thread work with. The TLS part is made when a channel first asks for it.
 class channel_workplace {
   public:
-    /// Throws std::bad_alloc, the first time.
+    /// The first call may throw std::bad_alloc.
     [[nodiscard]] tls_workplace& tls() {
         if (!tls_)
             tls_ = std::make_unique<tls_workplace>();

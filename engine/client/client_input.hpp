@@ -4,7 +4,7 @@
 
 namespace dlhandoff::engine {
 
-/// What a client's socket has to read.
+/// What can be read from a client's socket.
 enum class client_input : std::uint8_t {
     none,  ///< nothing, for now
     bytes, ///< the beginning of its next request, say
@@ -15,16 +15,16 @@ enum class client_input : std::uint8_t {
 /// Looks without reading or waiting.
 [[nodiscard]] client_input peek_input(int socket) noexcept;
 
-/// Empty lines before a request that are ignored at most. As many as httpd ignores after a response.
+/// The most empty lines before a request that are ignored: as many as httpd ignores after a response.
 inline constexpr std::uint8_t most_empty_lines = 10;
 
-/// Reads away the empty lines that a client may send before its next request (RFC 9112, 2.2) and adds them to
-/// `lines`, until these are more than most_empty_lines. Then looks as peek_input() does; half an empty line,
-/// a CR alone, is left unread and counts as `none`.
+/// Reads and drops the empty lines that a client may send before its next request (RFC 9112, 2.2), and adds
+/// their number to `lines`, until that exceeds most_empty_lines. Then looks as peek_input() does; half an
+/// empty line, a CR alone, is left unread and counts as `none`.
 [[nodiscard]] client_input peek_request(int socket, std::uint8_t& lines) noexcept;
 
-/// Reads away what is there, without copying it and without waiting; `bytes` if there may be more than one
-/// call should deal with.
+/// Reads and drops what is there, without copying it and without waiting. `bytes` if there may be more than
+/// one call should handle.
 [[nodiscard]] client_input drop_input(int socket) noexcept;
 
 } // namespace dlhandoff::engine

@@ -8,29 +8,29 @@
 #include <sys/types.h>
 #include <vector>
 
-/// Giving a client's connection back to httpd: one message (shared/wire.hpp: return_message) over a
-/// connection of its own to httpd's return socket.
+/// Returns a client's connection to httpd: one message (shared/wire.hpp: return_message) over a separate
+/// connection to httpd's return socket.
 namespace dlhandoff::engine {
 
-/// Why connections can't be given back; their clients' next requests are not answered then.
+/// Why connections can't be returned. Their clients' next requests then get no answer.
 struct return_failure {
     enum class reason : std::uint8_t {
         not_there, ///< httpd has stopped
-        stranger,  ///< who listens there is neither root, nor this process's user, nor one that is trusted
+        stranger,  ///< the listener is neither root, nor this process's user, nor a trusted one
         system     ///< connect(2) or sendmsg(2) failed: `error`
     };
     reason why = reason::system;
     const std::string& path;
     int error = 0;      ///< errno
-    uid_t listener = 0; ///< the stranger
+    uid_t listener = 0; ///< the user, for `stranger`
 };
 
 /// What happened, and what it means for the clients, as a sentence for a log.
 [[nodiscard]] std::string describe(const return_failure& failure);
 
-/// Where connections go back to, and who hears of it when they can't.
+/// Whom connections may be returned to, and whom to tell when they can't be.
 struct return_policy {
-    std::vector<uid_t> trusted{}; ///< users, beside root and this process's own, that may listen there
+    std::vector<uid_t> trusted{}; ///< users who may listen there, besides root and this process's own
     std::function<void(const return_failure&)> on_failure{}; ///< on the engine's thread; may be empty
 };
 
@@ -38,13 +38,13 @@ struct return_policy {
 [[nodiscard]] bool can_return(std::string_view path) noexcept;
 
 enum class return_result : std::uint8_t {
-    returned,      ///< httpd has it, or will when it next accepts; the caller closes its descriptor
-    busy,          ///< as many wait there as fit (listen(2)'s backlog): try again later
-    no_descriptor, ///< this process, or the system, has none left for the connection to httpd
-    failed         ///< said to the policy's on_failure
+    returned,      ///< httpd has it, or will have it with its next accept; the caller closes its descriptor
+    busy,          ///< the socket's backlog is full (listen(2)): try again later
+    no_descriptor, ///< the process or the system has none left for the connection to httpd
+    failed         ///< the policy's on_failure has been told
 };
 
-/// Sends a duplicate of the client's socket, with the number of requests so far. Never waits.
+/// Sends a duplicate of the client's socket to httpd, with the number of requests so far. Never waits.
 [[nodiscard]] return_result return_connection(int client, std::uint32_t requests, const std::string& path,
                                               const return_policy& policy);
 

@@ -4,11 +4,11 @@
 
 namespace dlhandoff::engine {
 
-/// The response's bytes as they are, over TCP: memory with send(2), files by file_sender. Has no state, so
-/// that one serves all connections, on any thread.
+/// Sends the response's bytes unchanged over TCP: memory with send(2), files by file_sender. It has no state,
+/// so a single one serves all connections, on any thread.
 class plain_channel final : public channel {
   public:
-    /// The one for all.
+    /// The one that all connections use.
     [[nodiscard]] static pointer shared() noexcept;
 
     [[nodiscard]] std::uint64_t room(client_socket& socket) noexcept override;
@@ -22,7 +22,7 @@ class plain_channel final : public channel {
         return acknowledged;
     }
 
-    /// Gives the socket what it takes of the parts; where the kernel seals, they go the same way.
+    /// Gives the socket as much of the parts as it takes. kernel_tls_channel sends its data this way, too.
     [[nodiscard]] static given send_parts(int socket, std::span<const part> parts, channel_workplace& place);
 
   private:

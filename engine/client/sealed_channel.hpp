@@ -19,8 +19,8 @@ namespace dlhandoff::engine {
 /// One TLS connection after its handshake, whose records are sealed in this process.
 ///
 /// Nothing sealed is kept. When the socket takes half a record, the same record is sealed again later (same
-/// key, same number, same bytes) and its second half sent. The 16 bytes of the half-sent record's tag are
-/// kept, and compared: a nonce never protects other bytes, whatever happens to the file.
+/// key, number and bytes), and its second half is sent. Only the 16-byte tag of the half-sent record is kept,
+/// and compared: so a nonce never protects two different texts, whatever happens to the file.
 class sealed_channel final : public channel {
   public:
     /// Throws std::runtime_error if the suite is unknown or libcrypto fails.
@@ -53,21 +53,22 @@ class sealed_channel final : public channel {
       public:
         batch(sealed_channel& channel, tls_workplace& place) noexcept : channel_(channel), place_(place) {}
 
-        /// Begins the batch with a waiting control record, if there is one. First of all.
+        /// Begins the batch with a waiting control record, if there is one. Call it first.
         void add_control();
-        /// A data record: where its `size` (1 to max_record_plaintext) bytes of plaintext go before seal();
-        /// empty if the batch is full. The first one after half_sent() must be of that size.
+        /// Adds a data record, and returns the place for its `size` (1 to max_record_plaintext) bytes of
+        /// plaintext, to be filled before seal(); empty if the batch is full. If half_sent() is not 0, the
+        /// first record must be of that size.
         [[nodiscard]] std::span<std::uint8_t> plaintext(std::size_t size) noexcept;
-        /// Takes the last plaintext() back: there is nothing to put there.
+        /// Takes the last plaintext() back, because there is nothing to put there.
         void withdraw() noexcept;
-        /// Seals what was put there, and a waiting control record if this is its place. False: it is not what
-        /// it was when half of its record was sent; the connection must end and nothing more be sent.
+        /// Seals what was put there, and a waiting control record if this is its place. False: the plaintext
+        /// of the half-sent record has changed since; the connection must end and nothing more may be sent.
         [[nodiscard]] bool seal();
 
         /// What the kernel is to be given now.
         [[nodiscard]] std::span<const std::uint8_t> unsent() const noexcept;
-        /// The kernel took so many bytes of unsent(): the plaintext of the data records that are now wholly
-        /// sent.
+        /// Notes that the kernel took so many bytes of unsent(). Returns the plaintext bytes of the data
+        /// records that are now completely sent.
         [[nodiscard]] std::size_t sent(std::size_t bytes);
 
       private:
@@ -86,16 +87,16 @@ class sealed_channel final : public channel {
         tls_workplace& place_;
         std::array<record, tls_workplace::batch> records_{};
         std::size_t count_ = 0;
-        std::size_t sealed_ = 0; ///< of them, the first so many
+        std::size_t sealed_ = 0; ///< how many of them, from the first, are sealed
     };
 
     /// Reads what the client has sent.
     [[nodiscard]] tls_input::heard read(int socket, tls_workplace& place) {
         return input_.read(socket, place, control_);
     }
-    /// Whether everything that was begun is with the kernel.
+    /// Whether the kernel has everything that was begun.
     [[nodiscard]] bool all_sent() const noexcept { return !control_.waits() && partial_ == 0; }
-    /// Plaintext bytes of the data record that is half sent: the next record has as many. 0: none is.
+    /// Plaintext bytes of the half-sent data record; the next record must have as many. 0: there is none.
     [[nodiscard]] std::size_t half_sent() const noexcept {
         return data_is_half_sent() ? partial_plaintext_ : 0;
     }
@@ -114,7 +115,7 @@ class sealed_channel final : public channel {
     std::uint64_t wire_control_ = 0;      ///< of wire_sent_, bytes of control records
     std::uint32_t partial_ = 0;           ///< bytes of the next record that the kernel has already
     std::uint16_t partial_plaintext_ = 0; ///< that record's plaintext, bytes
-    std::uint16_t wire_closing_ = 0;      ///< of wire_control_, those of close_notify: the last ones
+    std::uint16_t wire_closing_ = 0;      ///< of wire_control_, the last ones: those of close_notify
     bool partial_is_control_ = false;
     std::array<std::uint8_t, tag_size> partial_tag_{};
 };

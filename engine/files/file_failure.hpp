@@ -14,7 +14,7 @@ class shared_file;
 struct file_failure {
     file_identity identity;
     std::string path;         ///< as this process sees it; empty if the kernel doesn't tell
-    std::uint64_t offset = 0; ///< from where on; somewhat before, at times
+    std::uint64_t offset = 0; ///< where the unreadable bytes begin; sometimes a little before
     int error = 0;            ///< errno
 };
 
@@ -24,8 +24,8 @@ struct file_failure {
 /// What happened, and what it means for downloads, as a sentence for a log.
 [[nodiscard]] std::string describe(const file_failure& failure);
 
-/// Called on the engine's thread, for each download that ends so: whoever logs it bounds how often. May be
-/// empty.
+/// Called on the engine's thread for each download that ends this way; whoever logs it must bound how often.
+/// May be empty.
 using file_failure_hook = std::function<void(const file_failure&)>;
 
 } // namespace dlhandoff::engine

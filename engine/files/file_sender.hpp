@@ -12,18 +12,18 @@ namespace dlhandoff::engine {
 class shared_file;
 
 /// Gives bytes of files to clients' sockets, as the kernel takes them: with sendfile(2), or through a buffer
-/// where that is not to be trusted. The file is checked each time (file_state.hpp). One thread.
+/// where sendfile is not to be trusted. The file is checked each time (file_state.hpp). One thread.
 class file_sender {
   public:
     struct result {
-        write_step step = write_step::sent; ///< `failed`: the file's file system did, with `error`
-        std::uint64_t bytes = 0;            ///< that the socket took: also before it was full
+        write_step step = write_step::sent; ///< `failed`: the file system failed, with `error`
+        std::uint64_t bytes = 0;            ///< those that the socket took, even if it then was full
         int error = 0;                      ///< errno
     };
 
-    /// Sends up to `count` (at least 1) bytes of the file from `offset` on. Never waits for the client; waits
-    /// for the disk if they are not in memory. `client` does not block, or MSG_DONTWAIT would not help
-    /// sendfile(2). Throws std::bad_alloc.
+    /// Sends up to `count` (at least 1) bytes of the file from `offset` on. Never waits for the client, but
+    /// waits for the disk if the bytes are not in memory. `client` must be non-blocking, since sendfile(2)
+    /// has no MSG_DONTWAIT. Throws std::bad_alloc.
     [[nodiscard]] result send(int client, const shared_file& file, std::uint64_t offset, std::uint64_t count,
                               const reading_terms& how);
 

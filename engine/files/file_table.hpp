@@ -14,12 +14,12 @@ namespace dlhandoff::engine {
 
 class file_table;
 
-/// A file that transfers are sending from: one descriptor, however many transfers.
+/// A file that transfers are sending from: one descriptor, however many transfers there are.
 class shared_file {
   public:
     [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
     [[nodiscard]] const file_identity& identity() const noexcept { return identity_; }
-    /// What has become of it since the offer: a system call.
+    /// What has become of it since the offer. Costs a system call.
     [[nodiscard]] file_state state(file_check check) const noexcept {
         return state_of(descriptor(), identity_, check);
     }
@@ -35,7 +35,8 @@ class shared_file {
     file_table* table_ = nullptr;
 };
 
-/// A counted reference to a shared_file; the last one closes it. Not thread-safe: the engine's thread only.
+/// A counted reference to a shared_file; the last one closes the file. Not thread-safe: the engine's thread
+/// only.
 class file_reference {
   public:
     file_reference() noexcept = default;
@@ -57,16 +58,16 @@ class file_reference {
     shared_file* file_ = nullptr;
 };
 
-/// All files in use: (device, inode, size, mtime) → one descriptor. A file that grows, or is touched, has one
-/// for each size and time at which it was offered: each reference is to the file as its offer described it.
-/// Must outlive its references.
+/// All files in use: (device, inode, size, mtime) → one descriptor. A file that grows or is touched has a
+/// descriptor for each size and time with which it was offered, so each reference means the file as its offer
+/// described it. Must outlive its references.
 class file_table {
   public:
     file_table() = default;
     file_table(const file_table&) = delete;
     file_table& operator=(const file_table&) = delete;
 
-    /// The file with this identity. A descriptor that isn't needed, since there is one already, is closed.
+    /// The file with this identity. Closes `descriptor` if the file is there already.
     [[nodiscard]] file_reference adopt(const file_identity& identity, file_descriptor descriptor);
     [[nodiscard]] std::size_t size() const noexcept { return files_.size(); }
 
@@ -76,7 +77,7 @@ class file_table {
         [[nodiscard]] std::size_t operator()(const file_identity& identity) const noexcept;
     };
     std::unordered_map<file_identity, shared_file, identity_hash> files_;
-    std::uint64_t last_device_ = 0; ///< whose files are asked about as last_probe_ does; 0: none yet
+    std::uint64_t last_device_ = 0; ///< the device that last_probe_ is for; 0: none yet
     residency_probe last_probe_;
 };
 

@@ -19,17 +19,17 @@ class read_ahead {
   public:
     struct request;
 
-    /// What has come of a request. Of an end of the file nothing is said: the transfer will meet it itself.
+    /// What became of a request. It does not report the end of the file: the transfer will meet that itself.
     struct result {
         const shared_file& file;
         std::uint64_t offset; ///< up to which it has been read
         int error;            ///< errno of the read that failed, 0 if none did
     };
 
-    /// Who asks.
+    /// The owner of a request.
     class listener {
       public:
-        /// What was asked for has been read, or could not be. Once for each request.
+        /// The stretch has been read, or could not be read. Called once for each request.
         virtual void on_read(const result& what) noexcept = 0;
 
       protected:
@@ -43,12 +43,12 @@ class read_ahead {
     read_ahead(const read_ahead&) = delete;
     read_ahead& operator=(const read_ahead&) = delete;
 
-    /// Asks for [offset, offset + length) of the file. `owner` hears of its end, unless the request was
-    /// abandoned before; then the request is gone. Null if no thread can start.
+    /// Asks for [offset, offset + length) of the file. When that is done, `owner` is told, unless the request
+    /// was abandoned, and the request is destroyed. Null if no thread can be started.
     [[nodiscard]] request* start(file_reference file, std::uint64_t offset, std::uint64_t length,
                                  listener& owner);
 
-    /// The owner of the request goes away: it won't be called.
+    /// The owner is going away: it will not be called.
     static void abandon(request& one) noexcept;
 
   private:

@@ -12,23 +12,24 @@ namespace dlhandoff::engine {
 
 class shared_file;
 
-/// Consecutive bytes of one file that go to several places in memory: one look at the file's state
-/// (file_state.hpp) and one preadv(2) for all of them, or a few where its file system gives less at once.
+/// Reads consecutive bytes of one file into several places in memory, with one look at the file's state
+/// (file_state.hpp) and one preadv(2) for all of them, or a few where the file system returns less at once.
 /// Borrows the file and the places until read() has returned.
 class scattered_read {
   public:
-    /// False: these bytes don't follow what was added before, or there are too many places. Read first.
+    /// False: these bytes don't follow those added before, or there are too many places; then call read()
+    /// first.
     [[nodiscard]] bool add(const shared_file& file, std::uint64_t offset,
                            std::span<std::uint8_t> into) noexcept;
 
     enum class result : std::uint8_t {
         read,    ///< all bytes are in their places; what is added next begins anew
-        changed, ///< the file is not what was offered any more
-        failed   ///< its file system failed: errno; see file() and offset()
+        changed, ///< the file is no longer what was offered
+        failed   ///< the file system failed, with errno; see file() and offset()
     };
     [[nodiscard]] result read(file_check check) noexcept;
 
-    /// Of the file that was added last, and the offset up to which read() has come in it.
+    /// The file that was added last, and the offset that read() has reached in it.
     [[nodiscard]] const shared_file& file() const noexcept { return *file_; }
     [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
 

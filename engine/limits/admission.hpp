@@ -19,47 +19,48 @@
 
 namespace dlhandoff::engine {
 
-struct admission_tag; ///< of the hook in a request
+struct admission_tag; ///< tag of the hook in a request
 
-/// Who may send, who waits, and who is next. A data structure only: it does no I/O and has no clock; `now` is
-/// the engine's. One thread.
+/// Decides which transfers may send, which wait, and which is next. A data structure only: it does no I/O and
+/// has no clock; the engine passes `now`. One thread.
 ///
-/// Limits: transfers of all and of a class, a client's in all and in a class (`limits`: transfers,
-/// per_client), and how many may wait (queue). Order among those that wait and may start:
+/// It limits the transfers of all together and of each class, those of each client (over all classes and
+/// within a class; `limits`: transfers, per_client), and how many may wait (queue). Those that wait and may
+/// start go in this order:
 ///
 /// 1. classes of higher priority first;
 /// 2. among classes of one priority by weight: stride scheduling (Waldspurger and Weihl, 1995);
-/// 3. within a class round robin between clients: opening more connections brings no more turns;
-/// 4. within a client's share of a class first come, first served.
+/// 3. within a class, round robin among clients: opening more connections brings no more turns;
+/// 4. within a client's share of a class, first come, first served.
 ///
-/// Nobody overtakes: a request that comes while another one could start waits its turn. Cost: O(classes) for
-/// each operation, however many wait; with a ledger also O(members) for each look at it, of which next() may
-/// need recheck_shares a class; only set_limits() walks over all. Clients are known while they have a
-/// request here, under their key, whose text is kept once.
+/// No request overtakes: one that comes while another one could start waits its turn. Each operation costs
+/// O(classes), however many requests wait. With a ledger, each look at it also costs O(members), and next()
+/// may need recheck_shares looks for each class. Only set_limits() visits all requests. A client is known, by
+/// its key, while it has a request here; the key's text is kept once.
 ///
-/// With a ledger, limits hold over all its members. A start is first counted there, then the sum is looked
-/// at, and if it is too high the count is taken back: so no limit is exceeded, whatever the race. What the
-/// others' use holds back is put aside; the engine calls recheck() every 10 to 20 ms, then next(), while
-/// held_back(). A place among all is left to another member whose first waiting request is better than the
-/// own one, for 50 ms at most, and then not again to the same request.
+/// With a ledger, limits hold over all its members. A start is counted in the ledger first, then the sum is
+/// checked, and if it is too high the count is taken back: so no limit is ever exceeded, whatever the race.
+/// Requests that the other members' use holds back are put aside; while held_back(), the engine calls
+/// recheck() every 10 to 20 ms, then next(). A place among all is left to another member whose first waiting
+/// request is better than this member's own, but for 50 ms at most, and then not again to the same request.
 class admission {
     struct share;
     struct client;
     struct class_queue;
 
   public:
-    /// Other members' use of limits changes without a word: how many clients recheck() takes up again at a
-    /// time, and how many of a class next() looks at in vain until then.
+    /// Other members' use of limits changes without notice. This bounds how many clients recheck() takes up
+    /// again at a time, and how many clients of a class next() may look at in vain until then.
     static constexpr std::size_t recheck_shares = 256;
     static constexpr std::chrono::milliseconds front_patience{50};
 
     enum class answer : std::uint8_t {
         admitted, ///< it may send
         waits,    ///< next() will return it
-        full      ///< neither; it is not here
+        full      ///< neither: the request was not taken
     };
 
-    /// A request: what a transfer derives from. Belongs to its owner, who must call leave() before it goes.
+    /// A request; base class of a transfer. Its owner must call leave() before it is destroyed.
     class entry : public boost::intrusive::list_base_hook<boost::intrusive::tag<admission_tag>> {
       public:
         enum class state : std::uint8_t { out, waiting, admitted };
@@ -67,9 +68,9 @@ class admission {
         entry(const entry&) = delete;
         entry& operator=(const entry&) = delete;
         [[nodiscard]] state admission_state() const noexcept { return state_; }
-        /// Of one that is not out: changes with set_limits().
+        /// For a request that is not out. Changes with set_limits().
         [[nodiscard]] std::size_t class_index() const noexcept;
-        /// Of one that is not out: text of the admission.
+        /// For a request that is not out. The admission owns the text.
         [[nodiscard]] std::string_view client_key() const noexcept;
 
       private:
@@ -85,26 +86,28 @@ class admission {
     admission& operator=(const admission&) = delete;
     ~admission();
 
-    /// `one` must be out. A class that is not there is class 0. Throws std::bad_alloc; then nothing has
-    /// changed. After `waits` call next(): if `one` only waits its turn, there is somebody to start.
+    /// `one` must be out. An unknown class counts as class 0. If it throws std::bad_alloc, nothing has
+    /// changed. After `waits` call next(): if `one` waits only for its turn, another request can start.
     [[nodiscard]] answer enter(entry& one, std::size_t class_index, std::string_view client_key,
                                clock::time_point now);
-    /// What enter() would say now, without effect. With a ledger a guess: others may be faster.
+    /// What enter() would say now, without effect. With a ledger this is a guess: other members may be
+    /// faster.
     [[nodiscard]] answer foresee(std::size_t class_index, std::string_view client_key,
                                  clock::time_point now) const;
-    /// Waiting or admitted, or out already: then nothing happens. What it held is free at once; call next().
+    /// Takes out a request that waits or is admitted; does nothing if it is out. What it held is free at
+    /// once; call next().
     void leave(entry& one) noexcept;
     /// The next waiting request that may start, admitted now; null if there is none. Call until null after
     /// enter(), leave(), set_limits() and recheck().
     [[nodiscard]] entry* next(clock::time_point now) noexcept;
 
-    /// New limits, for classes by name. Requests of a class that is gone go over to class 0, in the order in
-    /// which they came. Those that are sent already go on, even over a lowered limit. Throws
+    /// Sets new limits; classes are matched by name. Requests of a class that is gone move to class 0, in the
+    /// order in which they came. Transfers that are being sent go on, even over a lowered limit. Throws
     /// std::invalid_argument (no class or more than 64, a name twice, a weight of 0), std::bad_alloc; then
     /// nothing has changed.
     void set_limits(const limit_table& limits);
 
-    /// Whether something waits for other members of the ledger to use less.
+    /// Whether a request waits for other members of the ledger to use less.
     [[nodiscard]] bool held_back() const noexcept;
     /// Lets next() look again at what was held back: up to recheck_shares clients each time.
     void recheck() noexcept;
@@ -128,7 +131,7 @@ class admission {
 
     /// Where a share with waiting requests stands in its class queue.
     enum class place : std::uint8_t {
-        nowhere, ///< it has none
+        nowhere, ///< it has no waiting request
         ring,    ///< it may start one more
         parked,  ///< its client is at a limit
         aside    ///< its client is at a limit with what it has at other members
@@ -142,7 +145,7 @@ class admission {
         place stands = place::nowhere;
         std::uint32_t active = 0;
         entry_list waiting;  ///< first come, first served
-        entry_list admitted; ///< so that all can be found when the class goes
+        entry_list admitted; ///< so that all can be found when the class is removed
     };
     using share_list = boost::intrusive::list<share, boost::intrusive::constant_time_size<false>>;
 
@@ -169,8 +172,8 @@ class admission {
         std::int32_t priority = 0;
         std::size_t level_index = 0;
         std::uint64_t pass = 0;
-        bool running = false;  ///< could be served when that was looked at last
-        bool held = false;     ///< until recheck(): other members use up the class, or it had its looks
+        bool running = false;  ///< it could be served when last looked at
+        bool held = false;     ///< until recheck(): other members use up the class, or its looks are used up
         std::size_t looks = 0; ///< since recheck(), at clients that turned out to be at a limit elsewhere
         std::uint32_t active = 0;
         std::uint32_t waiting = 0;
@@ -180,7 +183,7 @@ class admission {
         [[nodiscard]] bool servable() const noexcept;
     };
 
-    /// What stands against a start.
+    /// What prevents a start.
     enum class obstacle : std::uint8_t { none, all, transfer_class, client };
 
     [[nodiscard]] class_queue& queue_of(std::size_t class_index) const noexcept;
@@ -188,7 +191,7 @@ class admission {
     void drop_if_empty(share& one) noexcept;
     void place_at(share& one, place where) noexcept;
     [[nodiscard]] bool at_own_limit(const share& one) const noexcept;
-    /// Takes the client's shares to where they belong after its own use has changed.
+    /// Moves the client's shares to where they belong, after its own use has changed.
     void replace_shares(client& one) noexcept;
     [[nodiscard]] bool somebody_could_start() const noexcept;
     [[nodiscard]] bool queue_is_full(const class_queue& in) const noexcept;
@@ -198,7 +201,7 @@ class admission {
 
     [[nodiscard]] obstacle against(const class_queue& in, const client* of, const share* with,
                                    std::uint64_t hash) const noexcept;
-    /// Counts the start in the ledger, or says what is against it.
+    /// Counts the start in the ledger, or says what prevents it.
     [[nodiscard]] obstacle hold(const share& in, clock::time_point since, clock::time_point now) noexcept;
     [[nodiscard]] ledger_member::better_fronts fronts_to_yield_to(std::int32_t priority,
                                                                   clock::time_point since) const noexcept;

@@ -20,34 +20,34 @@ namespace dlhandoff::engine {
 /// Shares rates among downloads: that of all together, of each class, of each client (over all classes, and
 /// within a class), and of each download.
 ///
-/// A rate that is short is divided among the classes by weight, within a class equally among clients, within
-/// a client equally among its downloads; what one can't use, because it doesn't ask or has reached another
-/// limit, goes to the others (hierarchical max-min fairness, by fair_tree). Under no rate are more than
-/// token_bucket::depth and what has come in since spent at once, in whatever time. While nobody else waits
-/// for a rate and its bucket has enough, an answer is immediate.
+/// A scarce rate is divided among the classes by weight, within a class equally among clients, and within a
+/// client equally among its downloads. What one can't use, because it doesn't ask or has reached another
+/// limit, goes to the others (hierarchical max-min fairness, by fair_tree). Over any stretch of time, no rate
+/// lets more be spent than token_bucket::depth plus what has come in meanwhile. While nobody else waits for a
+/// rate and its bucket has enough, an answer is immediate.
 ///
-/// Grants are of what comes in for the download in 50 ms, as far as can be foreseen, and where many share a
-/// rate, of at least what comes in for all in 1 ms: so no rate wakes more than some 1,000 downloads a second.
+/// A grant is what is expected to come in for the download in 50 ms. Where many share a rate, it is at least
+/// what comes in for all of them in 1 ms, so no rate wakes more than some 1,000 downloads a second.
 ///
-/// One thread. Allocates in enter(), set_limits() and leave() only. Knows no sockets, and no clock but what
-/// it is told; times must not run backwards.
+/// One thread. Allocates in enter(), set_limits() and leave() only. It knows no sockets and has no clock:
+/// callers pass the time, which must not run backwards.
 class bandwidth {
   public:
-    /// What ask() answers at most, bytes; a grant may be larger, and is then asked for in pieces.
+    /// The most bytes that ask() answers; a larger grant is asked for in pieces.
     static constexpr std::uint64_t largest_answer = 512 * 1024;
-    /// Wake-ups are not closer together.
+    /// The shortest time between two wake-ups.
     static constexpr std::chrono::milliseconds tick{5};
-    /// For so long after it has asked last, a download is busy: it counts among those that share.
+    /// How long after its last request a download is busy: it counts among those that share.
     static constexpr std::chrono::milliseconds busy_time{500};
-    /// A grant that is not spent in this time goes back.
+    /// A grant that is not spent within this time goes back.
     static constexpr std::chrono::milliseconds grant_time{250};
 
-    /// What fraction of its rate this engine's downloads of a client may use, over all classes (no index) or
-    /// in one. Asked for clients that ask, every 100 ms at most. Must not throw, nor call back.
+    /// Which fraction of a client's rate this engine's downloads may use, over all classes (no index) or in
+    /// one. Called for clients whose downloads ask, at most every 100 ms. Must not throw, nor call back.
     using client_fraction =
         std::function<double(std::string_view client_key, std::optional<std::size_t> class_index)>;
 
-    /// A download; a base class of it. Must have left before it goes.
+    /// A download; its base class. It must leave() before it is destroyed.
     class entry : private fair_item {
       public:
         /// Whether it waits for run_due() to wake it.
@@ -61,10 +61,10 @@ class bandwidth {
         list_hook woken_hook_;
         std::string_view client_key_;
         std::size_t class_index_ = 0;
-        std::uint64_t wanted_ = 0;      ///< when it asked last
+        std::uint64_t wanted_ = 0;      ///< when it last asked
         std::uint64_t granted_ = 0;     ///< and not spent or given back
-        std::uint64_t answered_ = 0;    ///< of these, that it was told of
-        clock::time_point active_at_{}; ///< when it asked, or was granted, last
+        std::uint64_t answered_ = 0;    ///< of these, those that it was told of
+        clock::time_point active_at_{}; ///< when it last asked or was granted
         std::uint32_t lowering_ = 0;    ///< lowerings_ at the time of the grant
         bool limited_ = false;          ///< a rate is in force
     };
@@ -74,46 +74,48 @@ class bandwidth {
     bandwidth(const bandwidth&) = delete;
     bandwidth& operator=(const bandwidth&) = delete;
 
-    /// Applies to those that are under way at once; they keep their classes by name, and go to the first if
-    /// theirs is gone. Throws std::bad_alloc: those that were not reached are then bounded by their own rates
-    /// only.
+    /// Applies at once to downloads under way. They keep their classes by name, and move to the first class
+    /// if theirs is gone. If it throws std::bad_alloc, the downloads that were not reached are bounded by
+    /// their own rates only.
     void set_limits(const limit_table& limits, clock::time_point now);
-    /// What this engine may use of the rate of all together, or of a class: (0, 1], because others use the
-    /// same. At once.
+    /// Which fraction, in (0, 1], of the rate of all together, or of a class, this engine may use, because
+    /// other engines share it. Applies at once.
     void set_fraction(double fraction, clock::time_point now) noexcept;
     void set_class_fraction(std::size_t class_index, double fraction, clock::time_point now) noexcept;
 
-    /// Whether a rate of this class, of a client's or of all together is in force: who doesn't enter() is
-    /// bound by none of them.
+    /// Whether a rate of this class, of a client, or of all together is in force. A download that doesn't
+    /// enter() is bound by none of them.
     [[nodiscard]] bool has_rates(std::size_t class_index) const noexcept {
         return needs_share(*classes_[known(class_index)]);
     }
 
-    /// `client_key` is borrowed until leave(). An unknown index is the first class. `own_rate`: bytes a
-    /// second of this download alone, 0 for none. Throws std::bad_alloc, with no effect.
+    /// `client_key` is borrowed until leave(). An unknown index counts as the first class. `own_rate`: bytes
+    /// a second of this download alone, 0 for none. Throws std::bad_alloc, with no effect.
     void enter(entry& one, std::size_t class_index, std::string_view client_key, std::uint64_t own_rate,
                clock::time_point now);
-    /// From any state; nothing happens if it hasn't entered. What it was granted and has not spent goes back.
+    /// May be called in any state; does nothing if it hasn't entered. What it was granted and has not spent
+    /// goes back.
     void leave(entry& one) noexcept;
     void set_own_rate(entry& one, std::uint64_t own_rate, clock::time_point now) noexcept;
 
-    /// Bytes that the download may give to the kernel now; say what it did by spent(), before anything else
-    /// of this download. `wanted`: what is left of it (not of a turn: small wishes make small grants). 0: not
-    /// now; run_due() wakes it when it may.
+    /// Bytes that the download may give to the kernel now. Report what it gave by spent(), before any other
+    /// call for this download. `wanted`: what is left of the download (not of a turn: small requests lead to
+    /// small grants). 0: not now; run_due() wakes it when it may go on.
     [[nodiscard]] std::uint64_t ask(entry& one, std::uint64_t wanted, clock::time_point now) noexcept {
         return one.limited_ && wanted > 0 ? ask_limited(one, wanted, now) : wanted;
     }
-    /// Bytes of the response that the kernel took; what TLS adds does not count. Less than was answered: the
-    /// socket is full, say, and what the download is still granted goes to the others. More: the rates are in
-    /// debt. A download that was woken, and has nothing to send just then, says 0.
+    /// Reports the bytes of the response that the kernel took, not counting what TLS adds. If they are fewer
+    /// than ask() answered, because the socket is full, say, the rest of the grant goes to the others. If
+    /// they are more, the rates are in debt. A download that was woken and has nothing to send just then
+    /// reports 0.
     void spent(entry& one, std::uint64_t bytes) noexcept {
         if (one.limited_)
             spend(one, bytes);
     }
 
     /// Grants what has come in to those that wait, and calls wake(entry&) for each that should ask now. Call
-    /// it each round of the loop; it costs next to nothing before next_deadline(). wake() may call anything
-    /// here but run_due().
+    /// it in each round of the loop; it costs next to nothing before next_deadline(). wake() may call
+    /// anything here except run_due().
     template <class Wake>
     void run_due(clock::time_point now, Wake wake) {
         if (now < next_deadline())
@@ -125,11 +127,12 @@ class bandwidth {
             wake(one);
         }
     }
-    /// When run_due() wants to be called next; clock::time_point::max() while nobody waits.
+    /// When run_due() must be called next; clock::time_point::max() while nobody waits.
     [[nodiscard]] clock::time_point next_deadline() const noexcept;
 
     /// How many are busy, so that engines that share a rate can work out fractions: clients under the rate of
-    /// all together or of a class, downloads under a client's rate. Of use where that rate is in force.
+    /// all together or of a class, downloads under a client's rate. Meaningful only while that rate is in
+    /// force.
     [[nodiscard]] std::size_t busy_clients(clock::time_point now) noexcept;
     [[nodiscard]] std::size_t busy_clients(std::size_t class_index, clock::time_point now) noexcept;
     [[nodiscard]] std::size_t busy_downloads(std::string_view client_key, clock::time_point now) noexcept;
@@ -150,7 +153,7 @@ class bandwidth {
     void attach(entry& one, clock::time_point now);
     [[nodiscard]] rate_share& share_for(std::string_view client_key, rate_class& its, clock::time_point now);
     void detach(entry& one) noexcept;
-    /// Whether it did.
+    /// Returns whether it was waiting.
     bool stop_waiting(entry& one) noexcept;
     void drop_share(rate_share& share) noexcept;
     [[nodiscard]] static rate_share* share_of(const entry& one) noexcept {
@@ -168,7 +171,8 @@ class bandwidth {
 
     [[nodiscard]] std::uint64_t grant_size(const entry& one) const noexcept;
     void grant(entry& one, std::uint64_t bytes, clock::time_point now) noexcept;
-    /// Who on the way to the root has less than `bytes`, or null; `until`: when it may have them.
+    /// The first item on the way to the root that has less than `bytes`, or null; `until`: when it may have
+    /// them.
     [[nodiscard]] fair_item* short_of(entry& one, std::uint64_t bytes, clock::time_point now,
                                       clock::time_point& until) noexcept;
     [[nodiscard]] static std::uint64_t reserved(const rate_share& share, std::uint64_t bytes) noexcept;
@@ -198,7 +202,7 @@ class bandwidth {
     std::uint32_t lowerings_ = 0;
     clock::time_point last_run_{};
     clock::time_point looked_over_{};
-    bool pending_ = false; ///< somebody was queued since the last run who may be served
+    bool pending_ = false; ///< since the last run, an entry was queued that may be served
 };
 
 } // namespace dlhandoff::engine

@@ -12,28 +12,28 @@
 
 namespace dlhandoff::engine {
 
-/// What `DLHandoffRate RATE after SIZE` lets go first at full speed, counted by client and file, so that a
-/// client that breaks off and asks for the next range does not have it anew each time.
+/// The bytes that `DLHandoffRate RATE after SIZE` lets go at full speed first, counted by client and file, so
+/// that a client that breaks off and asks for the next range does not get them again each time.
 ///
-/// A token bucket for each client key and file: it holds `pace::after` bytes, everything that the client is
-/// sent of the file is taken from it, paced or not, and `pace::rate` comes back. So by downloads one after
-/// another a client gets no more of a file than `after` bytes, and `rate` times the time since the first.
-/// Downloads at the same time share the bucket; the rate is each one's own.
+/// There is a token bucket for each client key and file. It holds `pace::after` bytes; everything that the
+/// client is sent of the file is taken from it, paced or not, and it refills at `pace::rate`. So with
+/// downloads one after another a client gets no more of a file than `after` bytes plus `rate` times the time
+/// since the first. Simultaneous downloads share the bucket, but each has its own rate.
 ///
-/// A bucket that is full again is forgotten, since a new one is full too. Of those that nobody downloads by
-/// any more `most` are remembered, the latest: forgetting one favours its client.
+/// A bucket that is full again is forgotten, since a new one is full too. Of the buckets that no download
+/// uses any more, the latest `most` are remembered; forgetting one favours its client.
 ///
-/// One thread. Pure: every time is the caller's.
+/// One thread. It has no clock: the caller passes every time.
 class burst_allowance {
   public:
-    /// Some 100 bytes each.
+    /// A bucket takes some 100 bytes.
     static constexpr std::size_t default_most = 4096;
 
     explicit burst_allowance(std::size_t most = default_most) : most_(most) {}
     burst_allowance(const burst_allowance&) = delete;
     burst_allowance& operator=(const burst_allowance&) = delete;
 
-    /// A bucket, by what is missing in it.
+    /// A bucket, kept as what is missing in it.
     class account {
         friend class burst_allowance;
         void refill(std::uint64_t rate, clock::time_point now) noexcept;
@@ -43,7 +43,7 @@ class burst_allowance {
         std::uint64_t hash_ = 0;
         double used_ = 0; ///< bytes, at refilled_
         clock::time_point refilled_{};
-        std::uint64_t rate_ = 0; ///< at which they come back, bytes a second
+        std::uint64_t rate_ = 0; ///< the rate at which they come back, bytes a second
         std::size_t users_ = 0;
         account* older_ = nullptr; ///< while it is unused
         account* newer_ = nullptr;
@@ -51,10 +51,10 @@ class burst_allowance {
     struct account_closer {
         void operator()(account* open) const noexcept;
     };
-    /// A download's hold on its client's bucket; must go before the burst_allowance does.
+    /// A download's hold on its client's bucket; must be destroyed before the burst_allowance.
     using handle = std::unique_ptr<account, account_closer>;
 
-    /// Throws std::bad_alloc; the first call also std::system_error, if the system has no random bytes.
+    /// Throws std::bad_alloc; the first call also throws std::system_error if the system has no random bytes.
     [[nodiscard]] handle open(std::string_view client_key, std::uint64_t device, std::uint64_t inode,
                               clock::time_point now);
 
@@ -75,9 +75,9 @@ class burst_allowance {
 
     std::size_t most_;
     std::size_t unused_ = 0;
-    account* oldest_ = nullptr; ///< the unused ones, linked, in the order in which they were left
+    account* oldest_ = nullptr; ///< list of the unused ones, in the order in which they became unused
     account* latest_ = nullptr;
-    hash_key key_{}; ///< random from the first open() on
+    hash_key key_{}; ///< random, set by the first open()
     std::unordered_map<std::uint64_t, account, already_hashed> accounts_;
 };
 

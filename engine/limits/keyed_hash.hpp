@@ -13,11 +13,12 @@ using hash_key = std::array<std::uint64_t, 2>;
 /// A new one, from getrandom(2). Throws std::system_error.
 [[nodiscard]] hash_key random_hash_key();
 
-/// SipHash-2-4 (Aumasson and Bernstein, 2012): who doesn't know the key can't find texts whose hashes
-/// collide. For tables and sketches whose keys clients choose.
+/// SipHash-2-4 (Aumasson and Bernstein, 2012): without the key, nobody can find texts whose hashes collide.
+/// For tables and sketches whose keys are chosen by clients.
 [[nodiscard]] std::uint64_t keyed_hash(const hash_key& key, std::string_view text) noexcept;
 
-/// Of a table whose keys are clients. Not noexcept on purpose: libstdc++ then keeps the hash with the node.
+/// Hash for a table whose keys are clients. Deliberately not noexcept: libstdc++ then keeps the hash in the
+/// node.
 struct client_hash {
     using is_transparent = void;
     hash_key key;

@@ -8,7 +8,7 @@
 
 namespace dlhandoff::engine {
 
-/// What bounds downloads: those of one class, or all together. 0 is no bound, where nothing else is said.
+/// What bounds downloads: those of one class, or all together. 0 means no bound, unless noted otherwise.
 struct limits {
     std::uint32_t transfers = 0;                     ///< sent at the same time
     std::uint32_t per_client = 0;                    ///< of these, one client's
@@ -22,8 +22,8 @@ struct limits {
     friend bool operator==(const limits&, const limits&) = default;
 };
 
-/// A class of downloads. Its counts and rates bound the class, besides those of all together; its times and
-/// its min_rate stand in for the common ones.
+/// A class of downloads. Its counts and rates bound the class in addition to those of all together; its times
+/// and its min_rate replace the common ones.
 struct class_limits {
     std::string name;
     limits own;

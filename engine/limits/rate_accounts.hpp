@@ -17,9 +17,9 @@ struct rate_class : fair_node {
     std::string name;
     std::size_t index = 0;
     std::uint64_t rate = 0;        ///< bytes a second, as configured; 0: none
-    std::uint64_t client_rate = 0; ///< so of each client's share
-    double fraction = 1;           ///< of `rate`, that this engine may use
-    std::size_t clients = 0;       ///< with downloads that are busy (bandwidth::entry)
+    std::uint64_t client_rate = 0; ///< the same, of each client's share
+    double fraction = 1;           ///< of `rate`: what this engine may use
+    std::size_t clients = 0;       ///< those with busy downloads (bandwidth::entry)
 };
 
 /// A client over all classes. It is outside the tree: its bucket bounds its shares together.
@@ -36,7 +36,7 @@ struct rate_client {
 struct rate_share : fair_node {
     rate_client* client = nullptr;
     double client_tag = 0;     ///< among the client's shares, as `tag` is among the class's
-    std::size_t entries = 0;   ///< goes with its last
+    std::size_t entries = 0;   ///< the share is destroyed with its last entry
     std::size_t downloads = 0; ///< busy ones
 
     [[nodiscard]] rate_class& its_class() const noexcept { return static_cast<rate_class&>(*parent); }

@@ -5,12 +5,12 @@
 
 namespace dlhandoff::engine {
 
-/// The budget of kernel memory that clients' sockets may take, which is the whole machine's: Linux slows all
-/// of its TCP down when that grows beyond net.ipv4.tcp_mem (tcp(7)).
+/// The budget of kernel memory that clients' sockets may take. The whole machine shares that memory: Linux
+/// slows down all of its TCP when it grows beyond net.ipv4.tcp_mem (tcp(7)).
 ///
 /// What a socket holds is bounded by its low-water mark (TCP_NOTSENT_LOWAT): what the kernel queues beyond
-/// the congestion window, bytes. The more downloads, the lower; those whose clients are fast may have more,
-/// as long as there is some. One thread.
+/// the congestion window, bytes. The more downloads there are, the lower the mark; sockets of fast clients
+/// may have a higher one, as long as the budget lasts. One thread.
 class tcp_memory {
   public:
     static constexpr int least_low_water = 16 * 1024;
@@ -22,7 +22,7 @@ class tcp_memory {
     /// default, a sixteenth of the machine's memory.
     explicit tcp_memory(std::uint64_t budget) { set_budget(budget); }
     void set_budget(std::uint64_t budget);
-    /// So many engines have the budget together.
+    /// So many engines share the budget.
     void share_with(std::size_t engines) noexcept { budget_ = whole_budget_ / (engines_ = engines); }
     [[nodiscard]] std::uint64_t budget() const noexcept { return budget_; }
 
@@ -37,8 +37,8 @@ class tcp_memory {
 
     /// The low-water mark of a socket whose client is not fast.
     [[nodiscard]] int low_water() const noexcept;
-    /// The next one of a socket that was emptied before its transfer had its turn; half of it when memory is
-    /// short.
+    /// The next low-water mark of a socket that was emptied before its transfer had its turn; half of the
+    /// present one when memory is short.
     [[nodiscard]] int raised(int low_water) const noexcept;
 
   private:

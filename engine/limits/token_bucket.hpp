@@ -9,10 +9,11 @@
 
 namespace dlhandoff::engine {
 
-/// Tokens for one rate: a byte each, as many a second as the rate, `depth` of them at most. They are granted
-/// first and spent later, and what is granted and not spent yet counts as if it were still here: so never
-/// more than `depth` is spent at once, however late that happens. Begins empty, so that who goes and comes
-/// back gains nothing. Spending more than was granted leaves a debt.
+/// Tokens for one rate: one token is one byte, they come in at the rate, and the bucket holds at most what
+/// comes in during `depth`. Tokens are granted first and spent later. What is granted and not yet spent
+/// counts as if it were still here, so never more than a full bucket is spent at once, however late that
+/// happens. A bucket begins empty, so that leaving and coming back gains nothing. Spending more than was
+/// granted leaves a debt.
 class token_bucket {
   public:
     static constexpr std::chrono::milliseconds depth{200};
@@ -39,14 +40,14 @@ class token_bucket {
     [[nodiscard]] bool has(std::uint64_t bytes, clock::time_point now) noexcept {
         return available(now) + rounding >= static_cast<double>(bytes);
     }
-    /// When it will have as many, if it hasn't: later than when it was asked last.
+    /// When the bucket will have so many, if it hasn't now: later than the time of the last call.
     [[nodiscard]] clock::time_point when(std::uint64_t bytes) const noexcept {
         const double seconds = (static_cast<double>(bytes) - tokens_) / rate_;
         return filled_ +
                std::chrono::nanoseconds(1 + std::llround(std::clamp(seconds, 0.0, longest_wait) * 1e9));
     }
 
-    /// How many it can hold at most, those that are granted included.
+    /// The most that the bucket can hold, including what is granted.
     [[nodiscard]] double most() const noexcept {
         return std::max(1.0, rate_ * std::chrono::duration<double>(depth).count());
     }

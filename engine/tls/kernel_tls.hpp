@@ -10,22 +10,22 @@
 
 namespace dlhandoff::engine {
 
-/// The kernel as the sealer of what one TLS connection sends (Documentation/networking/tls.rst): plaintext
-/// goes to its socket with send(2) and sendfile(2), and the kernel makes records of it. The sending side only
-/// (TLS_TX): what the client says is read from the socket as it came, record by record, as without it.
+/// Has the kernel seal what one TLS connection sends (Documentation/networking/tls.rst): plaintext goes to
+/// its socket with send(2) and sendfile(2), and the kernel makes records of it. This is the sending side only
+/// (TLS_TX): what the client says is still read from the socket as sealed records.
 ///
-/// The socket is borrowed with each call, and always the same. There is no way back: once the kernel has the
-/// key, nobody else can send on this socket. So all that may become necessary later must be known to work
-/// before: see usable_for().
+/// Each call borrows the socket, always the same one. There is no way back: once the kernel has the key, only
+/// the kernel can seal on this socket. So everything that may be needed later must be known to work
+/// beforehand: see usable_for().
 ///
-/// TLS_TX_ZEROCOPY_RO is never set: without it the kernel seals each byte once, into pages of its own, and a
-/// file that changes under way can't bring two texts under one nonce.
+/// TLS_TX_ZEROCOPY_RO is never set: without it the kernel seals each byte once, into pages of its own, so a
+/// file that changes under way can't lead to two texts under one nonce.
 ///
 /// One thread. Errors are values; errno tells more.
 class kernel_tls {
   public:
-    /// Whether the kernel can be trusted with connections of this suite. That is found out by trial, once per
-    /// process and suite (kernel_tls_trial.hpp), so the module `tls` must be there by then.
+    /// Whether the kernel can be trusted with connections of this suite. A trial finds out, once per process
+    /// and suite (kernel_tls_trial.hpp), so the kernel module `tls` must be loaded by then.
     ///
     /// Kernels that can't change a key under way (before Linux 6.14) are not trusted at all. In TLS 1.3 a
     /// client's KeyUpdate could not be answered as RFC 8446, 4.6.3 demands, nor the key be changed at its
@@ -33,28 +33,28 @@ class kernel_tls {
     /// the client (seen with 6.1: MSG_SENDPAGE_NOTLAST, gone in 6.5), so that the transfer would stall.
     [[nodiscard]] static bool usable_for(const tls_suite& suite) noexcept;
 
-    /// Gives the kernel the key; the record that comes next is `key.sequence`. Nothing if it doesn't take it:
-    /// then the socket sends what it is given unchanged, as ever.
+    /// Gives the kernel the key; the next record is number `key.sequence`. nullopt if the kernel doesn't take
+    /// it: then the socket sends what it is given unchanged, as before.
     [[nodiscard]] static std::optional<kernel_tls> start(int socket, const traffic_key& key) noexcept;
 
-    /// Sends a record that isn't data: first closes the record that is open, if one is, then sends this
-    /// one whole. Call it again after would_block: nothing of it is sent then.
+    /// Sends a record that isn't data: first closes the record that is open, if one is, then sends this one
+    /// whole. After would_block nothing of this record has been sent: call it again.
     [[nodiscard]] write_step send_record(int socket, content_type type,
                                          std::span<const std::uint8_t> body) noexcept;
 
-    /// When the socket is full: sends what TCP holds back because more was to come. Nothing else would, were
-    /// all else acknowledged, but a timer of 200 ms.
+    /// When the socket is full: sends what TCP holds back because more was to come. Otherwise, once all else
+    /// is acknowledged, only a timer of 200 ms would send it.
     static void flush(int socket) noexcept;
 
-    /// What is sent from now on is sealed with `next`. Right after a send_record(), so that no record is
-    /// open. False: the kernel refuses, and the connection must end.
+    /// What is sent from now on is sealed with `next`. Call it right after send_record(), so that no record
+    /// is open. False: the kernel refuses, and the connection must end.
     [[nodiscard]] bool change_key(int socket, const traffic_key& next) noexcept;
 
     /// The number of the next record under this key.
     [[nodiscard]] std::optional<std::uint64_t> sequence(int socket) const noexcept;
 
-    /// The bytes on the wire that have become of so many bytes of data and of the records between them. Exact
-    /// while no record is open, which is so after a send_record(); otherwise what is in the open record
+    /// How many bytes on the wire so many bytes of data, and the control records between them, have become.
+    /// Exact while no record is open, which is so after a send_record(); otherwise what is in the open record
     /// counts as plaintext. The largest number if the kernel doesn't tell.
     [[nodiscard]] std::uint64_t wire_bytes(int socket, std::uint64_t plaintext) const noexcept;
 

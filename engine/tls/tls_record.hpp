@@ -20,28 +20,28 @@ enum class content_type : std::uint8_t {
     application_data = 23
 };
 
-/// Plaintext in one record at most.
+/// The most plaintext in one record.
 inline constexpr std::size_t max_record_plaintext = 16384;
 inline constexpr std::size_t record_header_size = 5;
 inline constexpr std::size_t tag_size = 16;
-/// A record from the client at most, header included (RFC 5246, 6.2.3 allows more expansion than RFC
-/// 8446, 5.2).
+/// The largest record from the client, header included (RFC 5246, 6.2.3 allows more expansion than RFC 8446,
+/// 5.2).
 inline constexpr std::size_t max_record_size = record_header_size + max_record_plaintext + 2048;
 
-/// What a record of this suite has beside its plaintext: header, explicit nonce, inner content type, tag.
+/// What a record of this suite has besides its plaintext: header, explicit nonce, inner content type, tag.
 [[nodiscard]] std::size_t record_overhead(const tls_suite& suite) noexcept;
-/// Of that, what precedes the plaintext.
+/// The part of record_overhead() that precedes the plaintext.
 [[nodiscard]] std::size_t record_prefix(const tls_suite& suite) noexcept;
 
 /// Seals and opens TLS records with libcrypto, or seals with fast_gcm where that can be used. Keeps nothing
-/// of a connection but the cipher context's last key, so one serves all connections of a thread.
+/// of a connection except the cipher context's last key, so one serves all connections of a thread.
 class record_cipher {
   public:
     /// `may_be_fast`: false for libcrypto alone. Throws std::bad_alloc.
     explicit record_cipher(bool may_be_fast = true);
 
-    /// Seals in place: `record` is header, plaintext and tag together, the plaintext already in its place
-    /// (record_prefix() from the start). The caller counts the sequence number on.
+    /// Seals in place. `record` has room for header, plaintext and tag; the plaintext is already in its place
+    /// (record_prefix() from the start). The caller advances the sequence number.
     void seal(const traffic_key& key, std::uint64_t sequence, content_type type,
               std::span<std::uint8_t> record);
 
@@ -49,11 +49,11 @@ class record_cipher {
         content_type type;
         std::span<std::uint8_t> plaintext; ///< within the record
     };
-    /// Opens one whole record in place; nothing if it is not authentic or not well-formed.
+    /// Opens one whole record in place; nullopt if it is not authentic or not well-formed.
     [[nodiscard]] std::optional<opened> open(const traffic_key& key, std::uint64_t sequence,
                                              std::span<std::uint8_t> record);
 
-    /// Forgets the keys that were used last.
+    /// Forgets the keys that were last used.
     void wipe() noexcept;
 
   private:

@@ -9,7 +9,7 @@ namespace dlhandoff::engine {
 inline constexpr std::uint16_t tls12 = 0x0303;
 inline constexpr std::uint16_t tls13 = 0x0304;
 
-/// A cipher suite that the record layer can protect: AEAD with a 16-byte tag, all of them.
+/// A cipher suite that the record layer supports; all are AEAD with a 16-byte tag.
 struct tls_suite {
     std::uint16_t number;  ///< IANA
     std::uint16_t version; ///< tls12 or tls13
@@ -23,7 +23,7 @@ struct tls_suite {
     std::uint64_t record_limit; ///< records under one key at most (RFC 8446, 5.5)
 };
 
-/// Null if the record layer can't do this suite.
+/// Null if the record layer doesn't support this suite.
 [[nodiscard]] const tls_suite* find_tls_suite(std::uint16_t version, std::uint16_t number) noexcept;
 
 } // namespace dlhandoff::engine

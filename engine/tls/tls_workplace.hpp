@@ -10,7 +10,7 @@ namespace dlhandoff::engine {
 
 /// Where one thread seals and opens the records of all its connections.
 struct tls_workplace {
-    /// Records sealed and sent with one system call at most.
+    /// The most records sealed and sent with one system call.
     static constexpr std::size_t batch = 16;
 
     /// Throws std::bad_alloc.

@@ -11,7 +11,8 @@ namespace dlhandoff::engine {
 
 /// The keys of one direction of a TLS connection, and the number of its next record. Wipes itself.
 ///
-/// A value: with the same key, number and bytes a record comes out the same, so nothing sealed needs keeping.
+/// It is a value: the same key, number and bytes always make the same record, so nothing sealed needs to be
+/// kept.
 class traffic_key {
   public:
     traffic_key() noexcept = default;
@@ -27,13 +28,13 @@ class traffic_key {
     /// The nonce of record `sequence` (RFC 8446, 5.3; RFC 5288, 3; RFC 7905, 2).
     [[nodiscard]] std::array<std::uint8_t, 12> nonce(std::uint64_t sequence) const noexcept;
 
-    /// The number of the next record; counts on.
+    /// The number of the next record; the caller advances it.
     std::uint64_t sequence = 0;
 
-    /// TLS 1.3 KeyUpdate (RFC 8446, 7.2): the next generation's key, its records counted from 0 again.
+    /// TLS 1.3 KeyUpdate (RFC 8446, 7.2): takes the next generation's key, whose records count from 0 again.
     void update();
 
-    /// Wipes the keys; what is left is the suite.
+    /// Wipes the keys; only the suite is left.
     void forget() noexcept;
 
   private:
