@@ -13,7 +13,7 @@ class log_throttle {
     using clock = std::chrono::steady_clock;
     static constexpr std::chrono::minutes interval{1};
 
-    /// Nothing if the message is to be left out; otherwise how often it was left out before.
+    /// nullopt if the message is to be left out; otherwise how often it was left out before.
     [[nodiscard]] std::optional<std::uint64_t> admit(clock::time_point now) noexcept {
         if (passed_ && now - *passed_ < interval) {
             ++left_out_;

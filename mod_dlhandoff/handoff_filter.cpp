@@ -44,7 +44,7 @@ struct request_end {
     bool goes_on = false;       ///< handed off, and its connection goes on afterwards
 };
 
-/// Nothing for most requests.
+/// Null for most requests.
 const request_end* end_of(const request_rec* r) noexcept {
     return static_cast<const request_end*>(ap_get_module_config(r->request_config, &dlhandoff_module));
 }

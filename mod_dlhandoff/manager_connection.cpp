@@ -158,7 +158,7 @@ manager_connection::heard manager_connection::hear_answer() {
     }
 }
 
-/// Marks the slot as offered; nothing once the connection has ended. An earlier owner of the slot that has
+/// Marks the slot as offered; nullopt once the connection has ended. An earlier owner of the slot that has
 /// not learnt yet that it isn't its own any more may have offered there once more, in vain. This one may go
 /// past that as long as its own connection is open: a manager closes it before the next owner gets the slot,
 /// so that the word, read before looking, can't be the next owner's.

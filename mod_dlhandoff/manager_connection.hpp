@@ -51,14 +51,14 @@ class manager_connection {
     connect(const std::string& path);
 
     /// Waits for the manager's hello and takes the board that comes with it: `known`, if it is that one, or a
-    /// mapping of its own. Nothing: the connection is idle now. A manager without room says so instead.
+    /// mapping of its own. nullopt: the connection is idle now. A manager without room says so instead.
     [[nodiscard]] std::optional<handoff_result> await_hello(clock::time_point deadline,
                                                             const shared_board& known);
 
     /// Makes an offer and waits for the answer; afterwards now() says what the connection is good for. An
-    /// offer that `looking` (may be null) gave up is declined as timed out, before the deadline.
-    /// Nothing: the manager had closed this connection before, without a word, and nothing was sent. The
-    /// connection must be idle.
+    /// offer that `looking` (may be null) gave up is declined as timed out, before the deadline. nullopt: the
+    /// manager had already closed this connection without an answer, and nothing was sent. The connection
+    /// must be idle.
     [[nodiscard]] std::optional<handoff_result> hand_off(offer& offered, std::span<const int> descriptors,
                                                          clock::time_point deadline,
                                                          watch* looking = nullptr);

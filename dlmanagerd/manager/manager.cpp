@@ -259,7 +259,7 @@ void manager::obey(received_order said) {
     }
 }
 
-/// Nothing: for as long as it takes.
+/// nullopt: for as long as it takes.
 void manager::drain(std::optional<std::chrono::milliseconds> most) {
     status_.state.store(manager_state::draining, std::memory_order_release);
     if (!draining_) {

@@ -15,7 +15,7 @@ namespace {
 /// A worker connects in order to make an offer: it has so long for the first one.
 constexpr auto first_offer_patience = heartbeat_limit;
 
-/// Everyday reasons, of which an admin needs no word.
+/// Everyday reasons, which need no message to an admin.
 bool is_ordinary(refusal reason) noexcept {
     return reason == refusal::not_connected || reason == refusal::full || reason == refusal::stopping;
 }

@@ -295,7 +295,7 @@ void supervisor::bury(place& dead, int status) {
         admin_->look_at_reports();
 }
 
-/// Nothing: no limit, so that a service manager is not told, which would set one.
+/// nullopt: no limit. Then the service manager is not told, since telling it would set one.
 void supervisor::end(const std::string& why, std::optional<std::chrono::milliseconds> most) {
     const bool at_once = most == std::chrono::milliseconds::zero();
     const auto kill_at = most ? loop_.now() + *most + grace : clock::time_point::max();
