@@ -34,8 +34,8 @@ namespace dlhandoff::engine {
 struct engine_options {
     std::string manager = "m1"; ///< its name in the transfer log
     limit_table limits{};       ///< of downloads
-    std::shared_ptr<ledger_member>
-        member{}; ///< of the ledger by which it shares them with other engines; null: it is alone
+    /// Of the ledger by which it shares them with other engines; null: it is alone.
+    std::shared_ptr<ledger_member> member{};
     /// The same ledger, if this engine is the one that clears the columns of killed processes and counts the
     /// engines that share the kernel's memory; null: another process does both.
     const dlhandoff::engine::ledger* ledger = nullptr;
@@ -43,8 +43,8 @@ struct engine_options {
     return_policy returns{};      ///< whom connections may be returned to
     transfer_log::on_loss on_log_loss{}; ///< on the engine's thread; may be empty
     file_failure_hook on_file_failure{};
-    std::size_t max_idle =
-        0; ///< how many connections may wait for their next request at the same time; 0: no bound
+    /// How many connections may wait for their next request at the same time; 0: no bound.
+    std::size_t max_idle = 0;
 };
 
 /// Sends downloads. It takes over offers, sends each response over its client's socket without ever waiting,
